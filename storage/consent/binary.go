@@ -1,0 +1,379 @@
+package consent
+
+import (
+	"encoding/binary"
+	"errors"
+	"net/netip"
+
+	"github.com/google/uuid"
+)
+
+// The ledger stores nouns in these encodings; each starts with a version byte. Integers are unsigned
+// varints, strings are length-prefixed, ids and hashes are raw bytes.
+//
+//	proof   1 │ id 16 │ site │ edge │ at │ surface │ method │ locale │ country │ device │ wording 32 │ grade 1 │
+//	        prompt 16 │ commitment 32 │ n │ n × (purpose │ granted 1) │
+//	        subject 16 │ kind │ ip │ user agent │ page │ identifier │ salt 16
+//	prompt  1 │ id 16 │ site │ edge │ at │ surface │ locale │ country │ device │ wording 32 │ page
+//	publication 1 │ at │ hash 32 │ site │ surface │ locale │ doc
+//	state   1 │ n │ n × event │ m │ m × (purpose │ status 1 │ event index)
+//	event   at │ edge │ seq │ grade 1 │ proof 16 │ wording 32
+//
+// A state names each event once: a banner decides on all purposes in one proof, and ten million states are
+// a third smaller for it.
+
+const binaryVersion = 1
+
+// ErrBinary means that stored bytes are not an encoding this version wrote: damage, or a newer program.
+var ErrBinary = errors.New("consent: stored bytes are damaged or of another version")
+
+// AppendProof appends the binary form of p.
+func AppendProof(b []byte, p *Proof) []byte {
+	b = append(b, binaryVersion)
+	b = append(b, p.ID[:]...)
+	b = appendString(b, p.Site)
+	b = appendString(b, p.Edge)
+	b = binary.AppendUvarint(b, uint64(p.RecordedAt))
+	b = appendString(b, p.Surface)
+	b = appendString(b, string(p.Method))
+	b = appendString(b, p.Locale)
+	b = appendString(b, p.Country)
+	b = appendString(b, string(p.Device))
+	b = append(b, p.Wording[:]...)
+	b = append(b, byte(p.Grade))
+	b = append(b, p.Prompt[:]...)
+	b = append(b, p.Commitment[:]...)
+	b = binary.AppendUvarint(b, uint64(len(p.Decisions)))
+	for _, d := range p.Decisions {
+		b = appendString(b, d.Purpose)
+		b = appendBool(b, d.Granted)
+	}
+	m := &p.Personal
+	b = append(b, m.Subject[:]...)
+	b = appendString(b, string(m.Kind))
+	b = appendIP(b, m.IP)
+	b = appendString(b, m.UserAgent)
+	b = appendString(b, m.Page)
+	b = appendString(b, string(m.Identifier))
+	return append(b, m.Salt[:]...)
+}
+
+// ParseProof reads what AppendProof wrote; it copies, so b may be reused.
+func ParseProof(b []byte) (*Proof, error) {
+	d := decoder{b: b}
+	d.version()
+	p := &Proof{}
+	copy(p.ID[:], d.take(16))
+	p.Site, p.Edge = d.string(), d.string()
+	p.RecordedAt = Millis(d.uvarint())
+	p.Surface, p.Method, p.Locale = d.string(), Method(d.string()), d.string()
+	p.Country, p.Device = d.string(), DeviceClass(d.string())
+	copy(p.Wording[:], d.take(32))
+	p.Grade = Grade(d.byte())
+	copy(p.Prompt[:], d.take(16))
+	copy(p.Commitment[:], d.take(32))
+	if n := d.count(2); n > 0 {
+		p.Decisions = make([]Choice, n)
+		for i := range p.Decisions {
+			p.Decisions[i] = Choice{Purpose: d.string(), Granted: d.byte() == 1}
+		}
+	}
+	m := &p.Personal
+	copy(m.Subject[:], d.take(16))
+	m.Kind = Kind(d.string())
+	m.IP = d.ip()
+	m.UserAgent, m.Page = d.string(), d.string()
+	if id := d.string(); id != "" {
+		m.Identifier = []byte(id)
+	}
+	copy(m.Salt[:], d.take(16))
+	return p, d.end()
+}
+
+// AppendPrompt appends the binary form of p.
+func AppendPrompt(b []byte, p *Prompt) []byte {
+	b = append(b, binaryVersion)
+	b = append(b, p.ID[:]...)
+	b = appendString(b, p.Site)
+	b = appendString(b, p.Edge)
+	b = binary.AppendUvarint(b, uint64(p.ShownAt))
+	b = appendString(b, p.Surface)
+	b = appendString(b, p.Locale)
+	b = appendString(b, p.Country)
+	b = appendString(b, string(p.Device))
+	b = append(b, p.Wording[:]...)
+	return appendString(b, p.Page)
+}
+
+// ParsePrompt reads what AppendPrompt wrote.
+func ParsePrompt(b []byte) (*Prompt, error) {
+	d := decoder{b: b}
+	d.version()
+	p := &Prompt{}
+	copy(p.ID[:], d.take(16))
+	p.Site, p.Edge = d.string(), d.string()
+	p.ShownAt = Millis(d.uvarint())
+	p.Surface, p.Locale, p.Country = d.string(), d.string(), d.string()
+	p.Device = DeviceClass(d.string())
+	copy(p.Wording[:], d.take(32))
+	p.Page = d.string()
+	return p, d.end()
+}
+
+// AppendPublication appends the binary form of p.
+func AppendPublication(b []byte, p *Publication) []byte {
+	b = append(b, binaryVersion)
+	b = binary.AppendUvarint(b, uint64(p.PublishedAt))
+	b = append(b, p.Hash[:]...)
+	b = appendString(b, p.Site)
+	b = appendString(b, p.Surface)
+	b = appendString(b, p.Locale)
+	return appendString(b, string(p.Doc))
+}
+
+// ParsePublication reads what AppendPublication wrote.
+func ParsePublication(b []byte) (*Publication, error) {
+	d := decoder{b: b}
+	d.version()
+	p := &Publication{PublishedAt: Millis(d.uvarint())}
+	copy(p.Hash[:], d.take(32))
+	p.Site, p.Surface, p.Locale = d.string(), d.string(), d.string()
+	p.Doc = []byte(d.string())
+	return p, d.end()
+}
+
+// AppendState appends the binary form of s.
+func AppendState(b []byte, s State) []byte {
+	b = append(b, binaryVersion)
+	var room [8]Event
+	events := room[:0]
+	index := func(e Event) int {
+		for i := range events {
+			if events[i] == e {
+				return i
+			}
+		}
+		events = append(events, e)
+		return len(events) - 1
+	}
+	for i := range s {
+		index(s[i].Event)
+	}
+	b = binary.AppendUvarint(b, uint64(len(events)))
+	for i := range events {
+		b = appendEvent(b, &events[i])
+	}
+	b = binary.AppendUvarint(b, uint64(len(s)))
+	for i := range s {
+		b = appendString(b, s[i].Purpose)
+		b = append(b, byte(s[i].Status))
+		b = binary.AppendUvarint(b, uint64(index(s[i].Event)))
+	}
+	return b
+}
+
+// ParseState reads what AppendState wrote.
+func ParseState(b []byte) (State, error) {
+	d := decoder{b: b}
+	d.version()
+	events := make([]Event, d.count(minEvent))
+	for i := range events {
+		events[i] = d.event()
+	}
+	s := make(State, d.count(3))
+	for i := range s {
+		s[i].Purpose = d.string()
+		s[i].Status = Status(d.byte())
+		k := d.uvarint()
+		if k >= uint64(len(events)) {
+			return nil, ErrBinary
+		}
+		s[i].Event = events[k]
+	}
+	return s, d.end()
+}
+
+// StateSeq returns the highest seq a binary state rests on from one edge: a reader compares it with what is
+// durable. It does not allocate.
+func StateSeq(b []byte, edge string) (uint64, error) {
+	d := decoder{b: b}
+	d.version()
+	var last uint64
+	for range d.count(minEvent) {
+		if _, e, seq := d.eventHead(); string(e) == edge {
+			last = max(last, seq)
+		}
+		d.take(eventTail)
+	}
+	return last, d.err
+}
+
+// FindStanding reads one purpose out of a binary state without decoding the rest; ok is false when the
+// purpose is not in it. Purpose and Edge of the result are copies.
+func FindStanding(b []byte, purpose string) (st Standing, ok bool, err error) {
+	d := decoder{b: b}
+	d.version()
+	n := d.count(minEvent)
+	events := d
+	for range n {
+		d.skipEvent()
+	}
+	for range d.count(3) {
+		match := string(d.bytes()) == purpose
+		status := Status(d.byte())
+		k := d.uvarint()
+		if !match {
+			continue
+		}
+		if k >= uint64(n) {
+			return Standing{}, false, ErrBinary
+		}
+		for range k {
+			events.skipEvent()
+		}
+		st = Standing{Purpose: purpose, Status: status, Event: events.event()}
+		return st, true, events.err
+	}
+	return Standing{}, false, d.err
+}
+
+const (
+	eventTail = 1 + 16 + 32 // grade, proof, wording
+	minEvent  = 3 + eventTail
+)
+
+func appendEvent(b []byte, e *Event) []byte {
+	b = binary.AppendUvarint(b, uint64(e.At))
+	b = appendString(b, e.Edge)
+	b = binary.AppendUvarint(b, e.Seq)
+	b = append(b, byte(e.Grade))
+	b = append(b, e.Proof[:]...)
+	return append(b, e.Wording[:]...)
+}
+
+func appendString(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+func appendBool(b []byte, v bool) []byte {
+	if v {
+		return append(b, 1)
+	}
+	return append(b, 0)
+}
+
+func appendIP(b []byte, ip netip.Addr) []byte {
+	if !ip.IsValid() {
+		return append(b, 0)
+	}
+	raw := ip.WithZone("").AsSlice()
+	return append(append(b, byte(len(raw))), raw...)
+}
+
+// decoder reads an encoding front to back; the first mistake sticks and empties it.
+type decoder struct {
+	b   []byte
+	err error
+}
+
+func (d *decoder) fail() {
+	d.b, d.err = nil, ErrBinary
+}
+
+func (d *decoder) version() {
+	if d.byte() != binaryVersion {
+		d.fail()
+	}
+}
+
+func (d *decoder) byte() byte {
+	if len(d.b) == 0 {
+		d.fail()
+		return 0
+	}
+	c := d.b[0]
+	d.b = d.b[1:]
+	return c
+}
+
+func (d *decoder) take(n int) []byte {
+	if n < 0 || n > len(d.b) {
+		d.fail()
+		return nil
+	}
+	v := d.b[:n]
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) uvarint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.fail()
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+// count reads a number of items of at least size bytes each, so that damage cannot ask for memory.
+func (d *decoder) count(size int) int {
+	n := d.uvarint()
+	if n > uint64(len(d.b)/size) {
+		d.fail()
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) bytes() []byte {
+	n := d.uvarint()
+	if n > uint64(len(d.b)) {
+		d.fail()
+		return nil
+	}
+	return d.take(int(n))
+}
+
+func (d *decoder) string() string { return string(d.bytes()) }
+
+func (d *decoder) ip() netip.Addr {
+	raw := d.take(int(d.byte()))
+	if len(raw) == 0 {
+		return netip.Addr{}
+	}
+	ip, ok := netip.AddrFromSlice(raw)
+	if !ok {
+		d.fail()
+	}
+	return ip
+}
+
+func (d *decoder) eventHead() (at Millis, edge []byte, seq uint64) {
+	return Millis(d.uvarint()), d.bytes(), d.uvarint()
+}
+
+func (d *decoder) skipEvent() {
+	d.eventHead()
+	d.take(eventTail)
+}
+
+func (d *decoder) event() Event {
+	at, edge, seq := d.eventHead()
+	e := Event{At: at, Edge: string(edge), Seq: seq, Grade: Grade(d.byte())}
+	e.Proof = uuid.UUID(d.fixed16())
+	copy(e.Wording[:], d.take(32))
+	return e
+}
+
+func (d *decoder) fixed16() (v [16]byte) {
+	copy(v[:], d.take(16))
+	return v
+}
+
+func (d *decoder) end() error {
+	if d.err == nil && len(d.b) != 0 {
+		d.fail()
+	}
+	return d.err
+}

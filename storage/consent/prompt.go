@@ -1,0 +1,28 @@
+package consent
+
+import "github.com/google/uuid"
+
+// Prompt is one display of a surface to one visitor: the denominator of a consent rate. It carries no
+// subject: seeing a banner is not a choice.
+type Prompt struct {
+	ID      uuid.UUID
+	Site    string
+	Edge    string
+	ShownAt Millis
+	Surface string
+	Locale  string
+	Country string
+	Device  DeviceClass
+	Wording Hash
+	Page    string
+}
+
+// Publication is a wording made public on a site at a moment: the third stream an edge ships.
+type Publication struct {
+	PublishedAt Millis
+	Hash        Hash
+	Site        string
+	Surface     string
+	Locale      string
+	Doc         []byte // canonical bytes; SHA-256(Doc) = Hash
+}

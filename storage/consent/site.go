@@ -1,0 +1,102 @@
+package consent
+
+import (
+	"regexp"
+	"slices"
+	"time"
+)
+
+// Site is one property: its own purposes, wordings, origins and secret. It is built from a configuration
+// file, validated there, and not changed afterwards: a reload makes a new Site.
+type Site struct {
+	ID         string     // [a-z0-9-], 1 to 40 bytes
+	Name       string     // what people call the property
+	Origins    []string   // scheme://host[:port] that may post; "https://*.example.org" allows subdomains
+	Locales    []string   // BCP 47, the first is the fallback
+	Revision   int        // raising it asks everyone again
+	Controller Controller // who is responsible (GDPR art. 13(1)(a))
+	Purposes   []Purpose  // in the order shown
+	Banner     BannerText // the texts of surfaces banner and preferences
+	Keep       time.Duration
+	IP         IPPolicy
+	KeepQuery  bool   // keep the query string of page URLs
+	Region     string // ISO 3166-1 alpha-2 that national phone numbers are read in, "" accepts only +…
+	Keyer      *Keyer // derives subject keys from the site's secret
+}
+
+// Controller is who decides on the processing, and how to reach them.
+type Controller struct {
+	Name    string `json:"name"`
+	Contact string `json:"contact"`
+}
+
+// Purpose is one thing consent is asked for, with its own legal basis; never bundled with another.
+type Purpose struct {
+	ID        string // [a-z0-9_-], 1 to 40 bytes
+	Basis     Basis
+	Objection bool          // basis legitimate_interest, and the wording offers to object
+	Lifetime  time.Duration // how long a grant holds; 0: the site's Keep
+	Title     Text
+	Text      Text
+	Services  []Service
+}
+
+// Asked reports whether a person decides on p: consent, or an objection that is offered.
+func (p Purpose) Asked() bool { return p.Basis == BasisConsent || p.Objection }
+
+// Service is a third party that acts under a purpose.
+type Service struct {
+	Name     string
+	Provider string
+	Policy   string // URL of its privacy policy
+}
+
+// Text is one text in each locale of the site.
+type Text map[string]string
+
+// BannerText is every text of the banner and its preferences besides the purposes.
+type BannerText struct {
+	Title, Text                                Text
+	Accept, Refuse, Choose, Save, Back, Reopen Text
+	PreferencesTitle, PreferencesText          Text
+	PolicyText, PolicyHref                     Text
+	Necessary                                  Text // label beside a purpose nobody decides on
+}
+
+// IPPolicy is how much of an IP address a proof keeps.
+type IPPolicy string
+
+// The three policies of DESIGN §6.
+const (
+	IPFull      IPPolicy = "full"      // the default
+	IPTruncated IPPolicy = "truncated" // /24 of IPv4, /48 of IPv6
+	IPNone      IPPolicy = "none"
+)
+
+var (
+	siteIDPattern    = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$`)
+	purposeIDPattern = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?$`)
+)
+
+// ValidSiteID reports whether s can name a site: it becomes part of URLs and of ledger keys.
+func ValidSiteID(s string) bool { return siteIDPattern.MatchString(s) }
+
+// ValidPurposeID reports whether s can name a purpose.
+func ValidPurposeID(s string) bool { return purposeIDPattern.MatchString(s) }
+
+// Purpose finds a purpose by id.
+func (s *Site) Purpose(id string) (Purpose, bool) {
+	i := slices.IndexFunc(s.Purposes, func(p Purpose) bool { return p.ID == id })
+	if i < 0 {
+		return Purpose{}, false
+	}
+	return s.Purposes[i], true
+}
+
+// Lifetime is how long a grant of p holds before a lookup answers expired.
+func (s *Site) Lifetime(p Purpose) time.Duration {
+	if p.Lifetime > 0 {
+		return p.Lifetime
+	}
+	return s.Keep
+}
