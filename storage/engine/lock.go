@@ -1,0 +1,61 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// ErrInUse means that another engine holds the data folder, in this process or another.
+var ErrInUse = errors.New("the folder is in use by another embedded ClickHouse")
+
+const lockFile = "engine.lock"
+
+// orphanWait is how long a new parent waits for the child of a killed one to be gone. The child notices
+// within milliseconds; the kernel may need a moment to take its memory back.
+const orphanWait = 5 * time.Second
+
+// acquire locks dir. The lock belongs to the open file, which the child inherits: it is free when parent
+// and child are both gone, so nobody opens data that a dying child may still write.
+func acquire(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for end := time.Now().Add(orphanWait); ; time.Sleep(20 * time.Millisecond) {
+		err := tryLock(f)
+		if err == nil {
+			break
+		}
+		owner := lockOwner(f)
+		if owner == 0 || processAlive(owner) || time.Now().After(end) {
+			f.Close()
+			return nil, fmt.Errorf("%s: %w (process %d): %v", dir, ErrInUse, owner, err)
+		}
+	}
+	if err := writeOwner(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+func writeOwner(f *os.File) error {
+	if err := f.Truncate(0); err != nil {
+		return err
+	}
+	_, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())), 0)
+	return err
+}
+
+// lockOwner returns the process that took the lock, 0 if the file does not say yet.
+func lockOwner(f *os.File) int {
+	b := make([]byte, 20)
+	n, _ := f.ReadAt(b, 0)
+	pid, _ := strconv.Atoi(strings.TrimSpace(string(b[:n])))
+	return pid
+}
