@@ -1,0 +1,70 @@
+package widget
+
+import (
+	"embed"
+	"fmt"
+	"path"
+	"strings"
+
+	"github.com/evanw/esbuild/pkg/api"
+)
+
+//go:embed src
+var sourceFS embed.FS
+
+const (
+	entryPoint = "src/main.ts"
+	namespace  = "consentd"       // everything lives in it: nothing is read from the disk of the server
+	siteModule = "consentd:site"  // see src/virtual.d.ts
+	cssModule  = "consentd:style" // see src/virtual.d.ts
+)
+
+// sources lets esbuild read the embedded TypeScript and the two modules of p.
+func sources(p parts) api.Plugin {
+	return api.Plugin{Name: "consentd", Setup: func(b api.PluginBuild) {
+		b.OnResolve(api.OnResolveOptions{Filter: ".*"}, resolve)
+		b.OnLoad(api.OnLoadOptions{Filter: ".*", Namespace: namespace}, func(args api.OnLoadArgs) (api.OnLoadResult, error) {
+			contents, loader, err := p.load(args.Path)
+			return api.OnLoadResult{Contents: &contents, Loader: loader}, err
+		})
+	}}
+}
+
+func resolve(args api.OnResolveArgs) (api.OnResolveResult, error) {
+	name := args.Path
+	switch {
+	case args.Kind == api.ResolveEntryPoint:
+		name = entryPoint
+	case strings.HasPrefix(name, "."):
+		name = path.Join(path.Dir(args.Importer), name) + ".ts"
+	}
+	return api.OnResolveResult{Path: name, Namespace: namespace}, nil
+}
+
+func (p parts) load(name string) (string, api.Loader, error) {
+	switch name {
+	case siteModule:
+		return string(p.data), api.LoaderJSON, nil
+	case cssModule:
+		css, err := p.css()
+		return css, api.LoaderText, err
+	}
+	src, err := sourceFS.ReadFile(name)
+	return string(src), api.LoaderTS, err
+}
+
+// css is the sheet with the site's colours in front, minified.
+func (p parts) css() (string, error) {
+	sheet, err := sourceFS.ReadFile("src/style.css")
+	if err != nil {
+		return "", err
+	}
+	result := api.Transform(p.theme+string(sheet), api.TransformOptions{
+		Loader: api.LoaderCSS, MinifyWhitespace: true, MinifySyntax: true, Charset: api.CharsetASCII,
+		Engines: []api.Engine{{Name: api.EngineChrome, Version: "100"}, {Name: api.EngineFirefox, Version: "101"}, {Name: api.EngineSafari, Version: "16.4"}},
+	})
+	if len(result.Errors) > 0 {
+		return "", fmt.Errorf("%w: %s", ErrBuild, result.Errors[0].Text)
+	}
+	return strings.TrimSpace(string(result.Code)), nil
+}

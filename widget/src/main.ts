@@ -1,0 +1,4 @@
+import { guard } from './lib/guard';
+import { start } from './lib/start';
+
+guard(start)();

@@ -1,0 +1,126 @@
+// Package widget builds the one script a website includes: banner, preferences, stored choice, gating of
+// scripts, with the site's texts and theme inlined.
+//
+// It guarantees that equal input gives equal bytes, that what the script shows is what the wording hashes it
+// carries stand for, and that no text of a configuration ever becomes markup, style or code. It serves nothing
+// and keeps nothing but recent bundles in memory.
+//
+// # Files
+//
+//	widget.go    Build: Input in, Bundle out
+//	data.go      what a site's bundle carries, taken from its published wordings
+//	theme.go     Theme: colours, corners; checked, and written as custom properties
+//	contrast.go  the contrast of two colours (WCAG 2.2)
+//	source.go    the TypeScript of src, embedded, and the two modules written for each site
+//	encode.go    brotli, gzip, hash, ETag and SRI of a finished script
+//	cache.go     Cache: one build for each version of a site
+//	src/         the TypeScript; src/lib has one export in each file
+//	widgettest/  a real Chromium for tests, here and in other packages
+//
+// # What the bundle asks of its server
+//
+//   - It is served at {edge}/s/{site}.js: the script finds {edge}/v1/sites/{site}/ from its own address. The
+//     content type says charset=utf-8: the script carries its texts unescaped.
+//   - POST …/prompts and …/consents take JSON as text/plain;charset=UTF-8, without credentials, and answer with
+//     Access-Control-Allow-Origin; …/consents exposes the header Date, which the script needs to date its id
+//     again after the problem id_in_future.
+//   - A consent may arrive twice with one id, now or weeks later: the second answer is a 2xx.
+//   - 408, 429 and 5xx mean "later"; any other 4xx means "never", and the script forgets the post.
+//
+// # Why esbuild and brotli here
+//
+// esbuild's Go API bundles TypeScript inside this process in some 10 ms: a site's script is rebuilt when its
+// configuration changes, with no Node on the server. andybalholm/brotli is the encoder in Go that has
+// quality 11; klauspost/compress makes smaller gzip than the standard library.
+package widget
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+
+	"github.com/evanw/esbuild/pkg/api"
+
+	"github.com/consentd/consentd/storage/consent"
+)
+
+// ErrBuild means that esbuild refused the sources: a bug of this package, never of a configuration.
+var ErrBuild = errors.New("widget: the sources do not build")
+
+// Input is what a bundle is made of.
+type Input struct {
+	Site *consent.Site
+	// Wordings are the current published wordings of Site, as Site.Wordings gives them: the texts shown are
+	// taken from here, so that each hash stands for what is shown.
+	Wordings []*consent.Published
+	Theme    Theme
+}
+
+// Bundle is one finished script.
+type Bundle struct {
+	JS     []byte // UTF-8
+	Brotli []byte // Content-Encoding: br
+	Gzip   []byte // Content-Encoding: gzip
+
+	Hash      string // first 16 hex digits of SHA-256(JS), for {site}.{hash}.js
+	ETag      string // weak, with its quotes: it stands for all three encodings
+	Integrity string // sha384-…, for the integrity attribute
+	Metafile  string // esbuild's account of what is in JS, as JSON
+}
+
+// Build makes the script of a site. It refuses input that does not fit together (ErrWordings), links that are
+// none (ErrLink) and themes that are none (ErrTheme); each error names the spot.
+func Build(in Input) (*Bundle, error) {
+	parts, err := prepare(in)
+	if err != nil {
+		return nil, err
+	}
+	return parts.build()
+}
+
+// parts is what differs between sites: equal parts give equal bundles.
+type parts struct {
+	data  []byte // JSON of siteData
+	theme string // CSS of the custom properties
+}
+
+func prepare(in Input) (parts, error) {
+	data, err := encodeSite(in.Site, in.Wordings)
+	if err != nil {
+		return parts{}, fmt.Errorf("bundling site %s: %w", in.Site.ID, err)
+	}
+	theme, err := in.Theme.css()
+	if err != nil {
+		return parts{}, fmt.Errorf("bundling site %s: %w", in.Site.ID, err)
+	}
+	return parts{data: data, theme: theme}, nil
+}
+
+func (p parts) build() (*Bundle, error) {
+	result := api.Build(api.BuildOptions{
+		EntryPoints:       []string{entryPoint},
+		Plugins:           []api.Plugin{sources(p)},
+		Bundle:            true,
+		Outfile:           "widget.js",
+		Format:            api.FormatIIFE,
+		Platform:          api.PlatformBrowser,
+		Target:            api.ES2020, // what has constructable style sheets has this
+		MinifyWhitespace:  true,
+		MinifyIdentifiers: true,
+		MinifySyntax:      true,
+		Charset:           api.CharsetUTF8,
+		LegalComments:     api.LegalCommentsNone,
+		LogLevel:          api.LogLevelSilent,
+		Metafile:          true,
+		TsconfigRaw:       `{"compilerOptions":{"verbatimModuleSyntax":true}}`,
+	})
+	if len(result.Errors) > 0 {
+		return nil, fmt.Errorf("%w: %s", ErrBuild, result.Errors[0].Text)
+	}
+	js := markup.ReplaceAll(result.OutputFiles[0].Contents, []byte(`\x3C$1`))
+	return finish(js, result.Metafile)
+}
+
+// markup is what changes how HTML reads an inline script (HTML, "restrictions for contents of script
+// elements"), besides the end tag, which esbuild escapes. It only ever stands in strings: the code has none.
+var markup = regexp.MustCompile(`(?i)<(!--|script)`)
