@@ -1,0 +1,120 @@
+package ledger
+
+import (
+	"context"
+	"crypto/sha256"
+
+	"github.com/consentd/consentd/storage/consent"
+)
+
+// Receipt says where a proof lies.
+type Receipt struct {
+	At       consent.Millis // when it was first recorded
+	Seq      uint64         // its index in the log
+	Replayed bool           // the id was known with this very content: nothing was written
+}
+
+// request is one waiting write. It belongs to the caller until it is queued, then to the sequencer until
+// done is sent to, then to the caller again.
+type request struct {
+	done chan error // capacity 1
+
+	stream  consent.Stream
+	proof   *consent.Proof
+	prompt  *consent.Prompt
+	wording *consent.Publication
+	entry   []byte            // binary form
+	scratch []byte            // canonical facts
+	digest  [16]byte          // proofs: what makes a second post "the same"
+	leaf    [sha256.Size]byte // proofs: SHA-256(0x00 ‖ canonical facts)
+
+	receipt Receipt // filled by the sequencer
+}
+
+// Append makes p durable. p must be complete: Edge, RecordedAt (from Now) and Commitment set, decisions
+// sorted. Errors: ErrConflict, ErrBusy, ErrNoSpace, ErrClosed, ErrFatal. ctx is looked at before the proof is
+// queued; from then on the outcome is waited for, because a proof half-told is worse than a late answer.
+func (l *Ledger) Append(ctx context.Context, p *consent.Proof) (Receipt, error) {
+	r := l.request(consent.StreamProofs)
+	r.proof = p
+	r.digest = p.Digest()
+	r.entry = consent.AppendProof(r.entry[:0], p)
+	r.scratch = p.AppendFacts(append(r.scratch[:0], leafPrefix))
+	r.leaf = sha256.Sum256(r.scratch)
+	return l.submit(ctx, r)
+}
+
+// leafPrefix separates leaves from nodes (RFC 6962 §2.1).
+const leafPrefix = 0x00
+
+// AppendPrompt makes p durable. A prompt id seen on the same or the day before counts once: no error,
+// nothing written. Errors as for Append, without ErrConflict.
+func (l *Ledger) AppendPrompt(ctx context.Context, p *consent.Prompt) error {
+	r := l.request(consent.StreamPrompts)
+	r.prompt = p
+	r.entry = consent.AppendPrompt(r.entry[:0], p)
+	_, err := l.submit(ctx, r)
+	return err
+}
+
+// Publish makes a wording known: lookups of its hash find it from now on, for ever, and it is shipped. A
+// wording the site already published is left as it is.
+func (l *Ledger) Publish(ctx context.Context, w *consent.Published) error {
+	r := l.request(consent.StreamWordings)
+	r.wording = &consent.Publication{PublishedAt: l.Now(), Hash: w.Hash, Site: w.Site, Surface: w.Surface, Locale: w.Locale, Doc: w.Doc}
+	r.entry = consent.AppendPublication(r.entry[:0], r.wording)
+	_, err := l.submit(ctx, r)
+	return err
+}
+
+func (l *Ledger) request(s consent.Stream) *request {
+	r := l.requests.Get().(*request)
+	r.stream, r.receipt = s, Receipt{}
+	return r
+}
+
+// submit queues r and waits for its outcome. A request whose outcome a fatal error swallowed is not reused:
+// the sequencer may still hold it.
+func (l *Ledger) submit(ctx context.Context, r *request) (Receipt, error) {
+	if err := l.enqueue(ctx, r); err != nil {
+		l.recycle(r)
+		return Receipt{}, err
+	}
+	select {
+	case err := <-r.done:
+		receipt := r.receipt
+		l.recycle(r)
+		return receipt, err
+	case <-l.fatal:
+		return Receipt{}, l.Err()
+	}
+}
+
+func (l *Ledger) recycle(r *request) {
+	r.proof, r.prompt, r.wording = nil, nil, nil
+	l.requests.Put(r)
+}
+
+func (l *Ledger) enqueue(ctx context.Context, r *request) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if l.full.Load() {
+		l.metrics.refused(ErrNoSpace)
+		return ErrNoSpace
+	}
+	l.closeMu.RLock()
+	defer l.closeMu.RUnlock()
+	if l.closed {
+		return ErrClosed
+	}
+	select {
+	case l.queue <- r:
+		return nil
+	case <-l.fatal:
+		return l.Err()
+	default:
+		l.metrics.refused(ErrBusy)
+		return ErrBusy
+	}
+}

@@ -1,0 +1,112 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/consentd/consentd/storage/consent"
+	"github.com/google/uuid"
+)
+
+// The key space, layout 1. Integers are big-endian, so that keys sort by number.
+//
+//	key                              value                       what it is
+//	'm' "layout"                     1                           version of this table
+//	'm' "edge"                       name                        the edge this directory belongs to
+//	'm' "clock"                      ms 8                        latest time given out, as of the last batch
+//	'e' stream 1 │ seq 8             consent binary              entry: proof, prompt or publication
+//	'i' proof id 16                  seq 8 │ at 8 │ digest 16    idempotency, and a proof's place by its id
+//	'p' day 4 │ prompt id 16         (empty)                     prompts seen, by UTC day
+//	's' site │ 0x00 │ subject 16     consent binary              current state of a subject
+//	't' level 1 │ n 8                up to 256 × 32              tile of the log, see tree.go
+//	'w' site │ 0x00 │ hash 32        consent binary              publication of a wording
+//	'c' stream 1                     next 8 │ end 8              cursor of the drain
+//	'x' stream 1 │ seq 8             at 8 │ why                  row set aside
+const layout = 1
+
+const (
+	prefixMeta    = 'm'
+	prefixEntry   = 'e'
+	prefixID      = 'i'
+	prefixPrompt  = 'p'
+	prefixState   = 's'
+	prefixTile    = 't'
+	prefixWording = 'w'
+	prefixCursor  = 'c'
+	prefixAside   = 'x'
+)
+
+func metaKey(name string) []byte { return append([]byte{prefixMeta}, name...) }
+
+func entryKey(b []byte, s consent.Stream, seq uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(b, prefixEntry, byte(s)), seq)
+}
+
+func idKey(b []byte, id uuid.UUID) []byte { return append(append(b, prefixID), id[:]...) }
+
+func promptKey(b []byte, day uint32, id uuid.UUID) []byte {
+	return append(promptDay(b, day), id[:]...)
+}
+
+func promptDay(b []byte, day uint32) []byte {
+	return binary.BigEndian.AppendUint32(append(b, prefixPrompt), day)
+}
+
+// dayOf counts UTC days since 1970.
+func dayOf(t consent.Millis) uint32 { return uint32(int64(t) / (24 * time.Hour).Milliseconds()) }
+
+func stateKey(b []byte, site string, k consent.SubjectKey) []byte {
+	return append(append(append(append(b, prefixState), site...), 0), k[:]...)
+}
+
+func tileKey(b []byte, level int, n uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(b, prefixTile, byte(level)), n)
+}
+
+func wordingKey(b []byte, site string, h consent.Hash) []byte {
+	return append(append(append(append(b, prefixWording), site...), 0), h[:]...)
+}
+
+func cursorKey(s consent.Stream) []byte { return []byte{prefixCursor, byte(s)} }
+
+func asideKey(s consent.Stream, seq uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{prefixAside, byte(s)}, seq)
+}
+
+// idRecord is the value behind a proof id.
+type idRecord struct {
+	seq    uint64
+	at     consent.Millis
+	digest [16]byte
+}
+
+const idRecordSize = 8 + 8 + 16
+
+func (r idRecord) append(b []byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, r.seq)
+	b = binary.BigEndian.AppendUint64(b, uint64(r.at))
+	return append(b, r.digest[:]...)
+}
+
+func parseIDRecord(b []byte) (r idRecord, err error) {
+	if len(b) != idRecordSize {
+		return r, consent.ErrBinary
+	}
+	r.seq = binary.BigEndian.Uint64(b)
+	r.at = consent.Millis(binary.BigEndian.Uint64(b[8:]))
+	copy(r.digest[:], b[16:])
+	return r, nil
+}
+
+func seqOf(key []byte) uint64 { return binary.BigEndian.Uint64(key[len(key)-8:]) }
+
+// after is the first key behind every key that starts with prefix.
+func after(prefix []byte) []byte {
+	end := append([]byte(nil), prefix...)
+	for i := len(end) - 1; i >= 0; i-- {
+		if end[i]++; end[i] != 0 {
+			return end[:i+1]
+		}
+	}
+	return nil
+}

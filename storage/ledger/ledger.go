@@ -1,0 +1,340 @@
+// Package ledger is the local durable store of one edge: every proof, the state the proofs add up to, the
+// hashes of the log and the queue towards the warehouse, in one Pebble database.
+//
+// # Guarantee
+//
+// When Append returns without error, the proof, the state it leads to and its place in the log are on disk
+// (one fsync, shared by everything that waited together), and every later read of any kind sees them. No
+// read ever returns something that a crash could still take back. Proofs of one edge have contiguous seqs,
+// and a proof's seq is its index in the log.
+//
+// # What it does not do
+//
+// It does not survive the loss of its disk before the drain has shipped a proof; it holds no answer to
+// questions over many subjects (the warehouse does); and it admits nothing: what is appended has been
+// judged by server/admit.
+//
+// # How
+//
+// One goroutine, the sequencer, owns everything that has an order. Callers prepare what needs none (encoding,
+// digest, leaf hash) and hand it over through a bounded queue. The sequencer gathers whatever waits into one
+// Pebble batch and applies it; while that batch syncs the next one gathers; when nothing syncs nothing
+// waits. A second goroutine waits for each sync and answers everybody in the batch.
+//
+// A batch is visible to readers a moment before it is durable. A reader that meets a standing newer than what
+// is durable waits for that sync; it never answers from it early.
+//
+// # Files
+//
+//	keys.go       the key space, drawn as a table
+//	ledger.go     Options, Open, Close, failure
+//	append.go     Append, AppendPrompt, Publish: the callers' side of the queue
+//	sequencer.go  the sequencer and the syncer
+//	tree.go       tiles of the log and its growing edge
+//	read.go       state, proofs and wordings
+//	ship.go       what the drain needs: scan, cursors, rows set aside, trimming
+//	recover.go    what Open finds on disk
+//	space.go      the free-space guard
+//	metrics.go    what operators watch
+//
+// # Why Pebble
+//
+// It commits groups with one fsync, shows its file operations to tests (vfs: crash clones, injected errors),
+// makes checkpoints while it writes, and has carried CockroachDB for years. bbolt syncs twice per commit and
+// has one writer; SQLite costs a SQL layer on the hottest path; Badger's value log needs collecting.
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/consentd/consentd/storage/consent"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Errors that decide what a caller does. Each says which of STYLE's three kinds it is.
+var (
+	ErrConflict = errors.New("ledger: this proof id was used for another choice")         // refused
+	ErrNotFound = errors.New("ledger: not found")                                         // refused
+	ErrBusy     = errors.New("ledger: the queue is full; try again shortly")              // retry
+	ErrNoSpace  = errors.New("ledger: the disk is nearly full; free space and try again") // retry
+	ErrClosed   = errors.New("ledger: closed")                                            // retry, elsewhere or after a restart
+	ErrFatal    = errors.New("ledger: a write was not confirmed by the disk; restart to recover")
+	ErrLocked   = errors.New("ledger: another consentd holds this data directory")
+	ErrLayout   = errors.New("ledger: this data directory was written by a newer consentd")
+	ErrEdge     = errors.New("ledger: this data directory belongs to another edge")
+)
+
+// Options of Open; the zero value of each field but Dir is usable.
+type Options struct {
+	Dir     string
+	Edge    string                // name of this edge in every proof; default "e1". Fixed by the first Open of Dir.
+	Clock   func() time.Time      // default time.Now
+	Queue   int                   // proofs and prompts that may wait, default 8192; more are refused with ErrBusy
+	Reserve uint64                // bytes of free disk below which nothing is admitted, default 512 MiB
+	Cache   int64                 // bytes of block cache, default 256 MiB
+	Log     *slog.Logger          // default slog.Default()
+	Metrics prometheus.Registerer // nil: no metrics
+
+	fs     vfs.FS // tests: a crashable or failing disk
+	noSync bool   // tests: the negative control, which must lose proofs
+}
+
+func (o *Options) setDefaults() {
+	if o.Edge == "" {
+		o.Edge = "e1"
+	}
+	if o.Clock == nil {
+		o.Clock = time.Now
+	}
+	if o.Queue == 0 {
+		o.Queue = 8192
+	}
+	if o.Reserve == 0 {
+		o.Reserve = 512 << 20
+	}
+	if o.Cache == 0 {
+		o.Cache = 256 << 20
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	if o.fs == nil {
+		o.fs = vfs.Default
+	}
+}
+
+// Ledger is an open store. All methods are safe for concurrent use.
+type Ledger struct {
+	opt  Options
+	db   *pebble.DB
+	lock *pebble.Lock
+
+	queue    chan *request
+	requests sync.Pool // of *request
+
+	clock   atomic.Int64           // consent.Millis: the latest time given out; never falls
+	durable [streams]atomic.Uint64 // per stream, the first seq not yet on disk; written by the syncer
+	grown   [streams]gate          // opened whenever durable moves
+	prev    [streams]atomic.Uint64 // first entry still held per stream; written by Trim
+	cursors [streams]atomic.Uint64 // what has been shipped: Cursor.Next; written by SaveCursor
+	full    atomic.Bool            // written by the space guard
+	free    atomic.Uint64          // bytes free, as last seen by the space guard
+	metrics *metrics
+
+	closeMu   sync.RWMutex // held for reading while a request is handed over, so that Close misses none
+	closed    bool         // under closeMu
+	stop      chan struct{}
+	stopGuard chan struct{}
+	done      sync.WaitGroup
+
+	failOnce sync.Once
+	fatal    chan struct{} // closed by fail
+	cause    error         // set before fatal is closed
+}
+
+// streams is the number of consent.Streams.
+const streams = 3
+
+// Open opens or creates the ledger in o.Dir and recovers what is there. It fails with ErrLocked when another
+// process holds the directory, ErrEdge when it belongs to another edge, ErrLayout when it is too new.
+func Open(o Options) (*Ledger, error) {
+	o.setDefaults()
+	if err := o.fs.MkdirAll(o.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("creating data directory: %w", err)
+	}
+	lock, err := pebble.LockDirectory(o.Dir, o.fs)
+	if err != nil {
+		return nil, lockError(o.Dir, err)
+	}
+	l := &Ledger{opt: o, lock: lock, queue: make(chan *request, o.Queue), stop: make(chan struct{}),
+		stopGuard: make(chan struct{}), fatal: make(chan struct{})}
+	for i := range l.grown {
+		l.grown[i].init()
+	}
+	l.requests.New = func() any { return &request{done: make(chan error, 1)} }
+	cache := pebble.NewCache(o.Cache)
+	defer cache.Unref()
+	if l.db, err = pebble.Open(o.Dir, l.pebbleOptions(cache)); err != nil {
+		return nil, errors.Join(fmt.Errorf("opening ledger: %w", err), lock.Close())
+	}
+	seq, err := l.recover()
+	if err != nil {
+		return nil, errors.Join(err, l.db.Close(), lock.Close())
+	}
+	l.metrics = newMetrics(o.Metrics, l)
+	l.checkSpace()
+	l.done.Add(2)
+	go seq.run()
+	go l.guardSpace()
+	return l, nil
+}
+
+// lockError tells "held by another" from "cannot be locked". A held fcntl lock is a bare EAGAIN or EACCES
+// (fcntl(2)); within one process Pebble says it in words.
+func lockError(dir string, err error) error {
+	if err == syscall.EAGAIN || err == syscall.EACCES || strings.Contains(err.Error(), "lock held") {
+		return fmt.Errorf("%w: %s", ErrLocked, dir)
+	}
+	return fmt.Errorf("locking data directory: %w", err)
+}
+
+// pebbleOptions: the newest format of the pinned version (an old one can take WAL damage for its end), bloom
+// filters because most writes ask for ids and subjects that are not there, small blocks because every read
+// is a point read.
+func (l *Ledger) pebbleOptions(cache *pebble.Cache) *pebble.Options {
+	po := &pebble.Options{
+		FS:                          l.opt.fs,
+		Lock:                        l.lock,
+		Cache:                       cache,
+		FormatMajorVersion:          pebble.FormatNewest,
+		Logger:                      pebbleLogger{l},
+		MemTableSize:                64 << 20,
+		MemTableStopWritesThreshold: 4,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       24,
+		LBaseMaxBytes:               256 << 20,
+		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
+		MaxOpenFiles:                4096,
+	}
+	for i := range po.Levels {
+		po.Levels[i].BlockSize = 4 << 10
+		po.Levels[i].IndexBlockSize = 64 << 10
+		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
+		po.Levels[i].FilterType = pebble.TableFilter
+		po.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }
+	}
+	return po
+}
+
+// Edge names this edge.
+func (l *Ledger) Edge() string { return l.opt.Edge }
+
+// Now is the ledger's clock: the wall clock, except that it never runs back, not within a run and not behind
+// the last proof on disk. Every proof takes its time here, so that a later choice always has a later time.
+func (l *Ledger) Now() consent.Millis {
+	now := l.opt.Clock().UnixMilli()
+	for {
+		last := l.clock.Load()
+		if now <= last {
+			return consent.Millis(last)
+		}
+		if l.clock.CompareAndSwap(last, now) {
+			return consent.Millis(now)
+		}
+	}
+}
+
+// Skew is how far the wall clock lies behind the ledger's: above zero after it was set back.
+func (l *Ledger) Skew() time.Duration {
+	return max(0, time.Duration(l.clock.Load()-l.opt.Clock().UnixMilli())*time.Millisecond)
+}
+
+// Fatal is closed when a write failed in a way that leaves durability unknown. The program should stop and
+// start again; recovery takes the same path as every start.
+func (l *Ledger) Fatal() <-chan struct{} { return l.fatal }
+
+// Err is nil, or the cause once Fatal is closed.
+func (l *Ledger) Err() error {
+	select {
+	case <-l.fatal:
+		return fmt.Errorf("%w: %w", ErrFatal, l.cause)
+	default:
+		return nil
+	}
+}
+
+func (l *Ledger) fail(cause error) {
+	l.failOnce.Do(func() {
+		l.cause = cause
+		close(l.fatal)
+		l.opt.Log.Error("ledger: durability unknown, nothing more is admitted", "error", cause)
+	})
+}
+
+// Close lets every accepted request finish, then closes the database. After a fatal error it returns at once
+// and leaves the database as a crash would.
+func (l *Ledger) Close() error {
+	l.closeMu.Lock()
+	if l.closed {
+		l.closeMu.Unlock()
+		return nil
+	}
+	l.closed = true
+	l.closeMu.Unlock()
+	close(l.stopGuard)
+	close(l.stop)
+	if l.waitDone() != nil {
+		return l.Err()
+	}
+	return errors.Join(l.db.Close(), l.lock.Close())
+}
+
+// waitDone waits for the goroutines, or for a fatal error that may have stopped them for good.
+func (l *Ledger) waitDone() error {
+	finished := make(chan struct{})
+	go func() { l.done.Wait(); close(finished) }()
+	select {
+	case <-finished:
+	case <-l.fatal:
+	}
+	return l.Err()
+}
+
+// Checkpoint writes a consistent copy of the ledger to dir, which must not exist: a backup that Open opens.
+// Files are hard-linked where the file system allows; writing goes on meanwhile.
+func (l *Ledger) Checkpoint(dir string) error {
+	if err := l.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
+		return fmt.Errorf("writing checkpoint: %w", err)
+	}
+	return nil
+}
+
+// pebbleLogger sends Pebble's words to the log. Pebble calls Fatalf when it cannot go on and must not be
+// returned to: the calling goroutine parks, the ledger has failed, and the program is about to exit.
+type pebbleLogger struct{ l *Ledger }
+
+func (p pebbleLogger) Infof(format string, args ...any) {
+	p.l.opt.Log.Debug("pebble", "event", fmt.Sprintf(format, args...))
+}
+
+func (p pebbleLogger) Errorf(format string, args ...any) {
+	p.l.opt.Log.Error("pebble", "event", fmt.Sprintf(format, args...))
+}
+
+func (p pebbleLogger) Fatalf(format string, args ...any) {
+	p.l.fail(fmt.Errorf(format, args...))
+	select {}
+}
+
+// gate lets any number of goroutines wait for the next change of something.
+type gate struct {
+	mu sync.Mutex
+	ch chan struct{} // closed by open; replaced at once
+}
+
+func (g *gate) init() { g.ch = make(chan struct{}) }
+
+// wait gives a channel that is closed at the next change. Take it before reading what may change.
+func (g *gate) wait() <-chan struct{} {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.ch
+}
+
+func (g *gate) open() {
+	g.mu.Lock()
+	close(g.ch)
+	g.ch = make(chan struct{})
+	g.mu.Unlock()
+}

@@ -1,0 +1,240 @@
+package ledger
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/consentd/consentd/storage/consent"
+	"github.com/google/uuid"
+)
+
+// get reads a copy of the value of key, or ErrNotFound.
+func (l *Ledger) get(key []byte) ([]byte, error) {
+	v, closer, err := l.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, ErrNotFound
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading ledger: %w", err)
+	}
+	defer closer.Close()
+	return append([]byte(nil), v...), nil
+}
+
+// view calls fn with the value of key, which must not be kept; found is false when there is none.
+func (l *Ledger) view(key []byte, fn func(v []byte) error) (found bool, err error) {
+	v, closer, err := l.db.Get(key)
+	if err == pebble.ErrNotFound { //nolint:errorlint // Pebble returns the bare value, and this is the hottest line
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading ledger: %w", err)
+	}
+	defer closer.Close()
+	return true, fn(v)
+}
+
+func (l *Ledger) has(key []byte) (bool, error) {
+	return l.view(key, func([]byte) error { return nil })
+}
+
+func (l *Ledger) idRecord(key []byte) (rec idRecord, found bool, err error) {
+	found, err = l.view(key, func(v []byte) (err error) {
+		rec, err = parseIDRecord(v)
+		return err
+	})
+	return rec, found, err
+}
+
+func (l *Ledger) readState(key []byte) (s consent.State, err error) {
+	_, err = l.view(key, func(v []byte) (err error) {
+		s, err = consent.ParseState(v)
+		return err
+	})
+	return s, err
+}
+
+// settled waits until what was read is durable: seq is the proof it rests on, edge where that was recorded.
+func (l *Ledger) settled(edge string, seq uint64) error {
+	if edge != l.opt.Edge || seq < l.durable[consent.StreamProofs].Load() {
+		return nil
+	}
+	return l.Wait(context.Background(), consent.StreamProofs, seq)
+}
+
+// Standing answers where one purpose of one subject stands; false: never asked. It allocates only what
+// Pebble's Get does.
+func (l *Ledger) Standing(site string, key consent.SubjectKey, purpose string) (consent.Standing, bool, error) {
+	var room [96]byte
+	var st consent.Standing
+	var ok bool
+	_, err := l.view(stateKey(room[:0], site, key), func(v []byte) (err error) {
+		st, ok, err = consent.FindStanding(v, purpose)
+		return err
+	})
+	if err == nil && ok {
+		err = l.settled(st.Edge, st.Seq)
+	}
+	return st, ok && err == nil, err
+}
+
+// State answers everything known of one subject; nil: never seen.
+func (l *Ledger) State(site string, key consent.SubjectKey) (consent.State, error) {
+	s, err := l.readState(stateKey(nil, site, key))
+	if err != nil {
+		return nil, err
+	}
+	for _, st := range s {
+		if err := l.settled(st.Edge, st.Seq); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// Standings answers many subjects. visit is called once for each key, in the order of keys; sts is parallel
+// to purposes, a zero Standing means never asked, and it must not be kept. The reads are spread over the
+// cores; a subject is read as of one moment, the whole is not.
+func (l *Ledger) Standings(site string, keys []consent.SubjectKey, purposes []string, visit func(i int, sts []consent.Standing)) error {
+	all := make([]consent.Standing, len(keys)*len(purposes))
+	if err := l.standings(site, keys, purposes, all); err != nil {
+		return err
+	}
+	for i := range keys {
+		visit(i, all[i*len(purposes):(i+1)*len(purposes)])
+	}
+	return nil
+}
+
+// lookupChunk is how many subjects one worker takes at a time: enough to forget the cost of taking them.
+const lookupChunk = 128
+
+func (l *Ledger) standings(site string, keys []consent.SubjectKey, purposes []string, all []consent.Standing) error {
+	workers := min(runtime.GOMAXPROCS(0), (len(keys)+lookupChunk-1)/lookupChunk)
+	if workers <= 1 {
+		return l.standingsOf(site, keys, purposes, all)
+	}
+	var next atomic.Int64
+	errs := make([]error, workers)
+	var wg sync.WaitGroup
+	for w := range workers {
+		wg.Go(func() {
+			for errs[w] == nil {
+				from := int(next.Add(lookupChunk)) - lookupChunk
+				if from >= len(keys) {
+					return
+				}
+				to := min(from+lookupChunk, len(keys))
+				errs[w] = l.standingsOf(site, keys[from:to], purposes, all[from*len(purposes):to*len(purposes)])
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (l *Ledger) standingsOf(site string, keys []consent.SubjectKey, purposes []string, all []consent.Standing) error {
+	var room [96]byte
+	for i, k := range keys {
+		out := all[i*len(purposes) : (i+1)*len(purposes)]
+		_, err := l.view(stateKey(room[:0], site, k), func(v []byte) error { return standingsIn(v, purposes, out) })
+		for j := range out {
+			if err == nil && out[j].Purpose != "" {
+				err = l.settled(out[j].Edge, out[j].Seq)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func standingsIn(v []byte, purposes []string, out []consent.Standing) error {
+	for j, p := range purposes {
+		st, ok, err := consent.FindStanding(v, p)
+		if err != nil {
+			return err
+		}
+		if ok {
+			out[j] = st
+		}
+	}
+	return nil
+}
+
+// Proof finds a proof by its id. ErrNotFound: never recorded here, or shipped and trimmed.
+func (l *Ledger) Proof(id uuid.UUID) (*consent.Proof, uint64, error) {
+	rec, found, err := l.idRecord(idKey(nil, id))
+	if err != nil {
+		return nil, 0, err
+	}
+	if !found {
+		return nil, 0, ErrNotFound
+	}
+	if err := l.settled(l.opt.Edge, rec.seq); err != nil {
+		return nil, 0, err
+	}
+	var p *consent.Proof
+	found, err = l.view(entryKey(nil, consent.StreamProofs, rec.seq), func(v []byte) (err error) {
+		p, err = consent.ParseProof(v)
+		return err
+	})
+	if err == nil && !found {
+		err = ErrNotFound
+	}
+	return p, rec.seq, err
+}
+
+// Wording finds a wording the site published at any time. A publication that is still syncing is not found.
+func (l *Ledger) Wording(site string, h consent.Hash) (*consent.Publication, error) {
+	var p *consent.Publication
+	found, err := l.view(wordingKey(nil, site, h), func(v []byte) (err error) {
+		p, err = consent.ParsePublication(v)
+		return err
+	})
+	if err == nil && !found {
+		err = ErrNotFound
+	}
+	return p, err
+}
+
+// Unshipped calls fn for every proof of a subject that has not been shipped yet, oldest first: what the
+// warehouse cannot know. It reads the whole backlog: microseconds while the warehouse keeps up.
+func (l *Ledger) Unshipped(site string, key consent.SubjectKey, fn func(seq uint64, p *consent.Proof) error) error {
+	first := l.cursors[consent.StreamProofs].Load()
+	return l.Scan(consent.StreamProofs, first, l.Next(consent.StreamProofs), func(seq uint64, raw []byte) error {
+		p, err := consent.ParseProof(raw)
+		if err != nil || p.Personal.Subject != key || p.Site != site {
+			return err
+		}
+		return fn(seq, p)
+	})
+}
+
+// leaves appends the leaf hashes of the proofs [first, end), computed from their entries.
+func (l *Ledger) leaves(b []byte, first, end uint64) ([]byte, error) {
+	next := first
+	var facts []byte
+	err := l.Scan(consent.StreamProofs, first, end, func(seq uint64, raw []byte) error {
+		p, err := consent.ParseProof(raw)
+		if err != nil {
+			return fmt.Errorf("reading proof %d: %w", seq, err)
+		}
+		facts = p.AppendFacts(append(facts[:0], leafPrefix))
+		leaf := sha256.Sum256(facts)
+		b, next = append(b, leaf[:]...), seq+1
+		return nil
+	})
+	if err == nil && next != end {
+		err = fmt.Errorf("reading leaves [%d, %d): the entries end at %d", first, end, next)
+	}
+	return slices.Clip(b), err
+}

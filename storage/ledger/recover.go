@@ -1,0 +1,88 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/consentd/consentd/storage/consent"
+)
+
+// recover reads what is on disk and makes the sequencer that continues it. A batch is atomic, so there is
+// nothing to repair: the newest entries say where each stream goes on, the tree's edge is rebuilt, the clock
+// starts where the last batch left it.
+func (l *Ledger) recover() (*sequencer, error) {
+	if err := l.checkMeta(); err != nil {
+		return nil, err
+	}
+	s := &sequencer{l: l, clockK: metaKey("clock"), synced: make(chan *group, 1), sync: make(chan *group, 1)}
+	if err := l.recoverClock(); err != nil {
+		return nil, fmt.Errorf("recovering the clock: %w", err)
+	}
+	for _, stream := range consent.Streams() {
+		if err := l.recoverStream(s, stream); err != nil {
+			return nil, fmt.Errorf("recovering %s: %w", stream, err)
+		}
+	}
+	var err error
+	if s.tree, err = l.frontier(s.next[consent.StreamProofs]); err != nil {
+		return nil, fmt.Errorf("recovering the log: %w", err)
+	}
+	return s, nil
+}
+
+func (l *Ledger) checkMeta() error {
+	v, err := l.get(metaKey("layout"))
+	if errors.Is(err, ErrNotFound) {
+		b := l.db.NewBatch()
+		b.Set(metaKey("layout"), []byte{layout}, nil)
+		b.Set(metaKey("edge"), []byte(l.opt.Edge), nil)
+		return b.Commit(pebble.Sync)
+	}
+	if err != nil {
+		return err
+	}
+	if len(v) != 1 || v[0] != layout {
+		return fmt.Errorf("%w: layout %v, this program reads %d", ErrLayout, v, layout)
+	}
+	edge, err := l.get(metaKey("edge"))
+	if err != nil {
+		return err
+	}
+	if string(edge) != l.opt.Edge {
+		return fmt.Errorf("%w: it was written by %q, not %q", ErrEdge, edge, l.opt.Edge)
+	}
+	return nil
+}
+
+func (l *Ledger) recoverStream(s *sequencer, stream consent.Stream) error {
+	it, err := l.db.NewIter(&pebble.IterOptions{LowerBound: entryKey(nil, stream, 0), UpperBound: after([]byte{prefixEntry, byte(stream)})})
+	if err != nil {
+		return err
+	}
+	if it.Last() {
+		s.next[stream] = seqOf(it.Key()) + 1
+	}
+	if it.First() {
+		l.prev[stream].Store(seqOf(it.Key()))
+	}
+	l.durable[stream].Store(s.next[stream])
+	c, err := l.Cursor(stream)
+	l.cursors[stream].Store(c.Next)
+	return errors.Join(err, it.Close())
+}
+
+func (l *Ledger) recoverClock() error {
+	v, err := l.get(metaKey("clock"))
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	if err == nil && len(v) != 8 {
+		err = consent.ErrBinary
+	}
+	if err == nil {
+		l.clock.Store(int64(binary.BigEndian.Uint64(v)))
+	}
+	return err
+}

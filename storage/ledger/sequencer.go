@@ -1,0 +1,335 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/consentd/consentd/storage/consent"
+	"github.com/google/uuid"
+)
+
+// A group is bounded so that one batch stays far below a memtable and nobody waits long behind it.
+const (
+	maxGroupRequests = 4096
+	maxGroupBytes    = 8 << 20
+)
+
+// sequencer gives every write its place. All its fields belong to the goroutine of run.
+type sequencer struct {
+	l      *Ledger
+	next   [streams]uint64 // next seq to give out
+	tree   tree
+	open   *group // gathers
+	flight *group // applied, syncing; nil: none
+	spare  *group // to reuse
+	synced chan *group
+	sync   chan *group
+	clockK []byte // key of the clock
+	key    []byte // scratch
+	value  []byte // scratch
+}
+
+// group is one batch and everybody who waits for it. It belongs to the sequencer while it gathers, to the
+// syncer while it syncs.
+type group struct {
+	batch   *pebble.Batch
+	waiters []*request
+	next    [streams]uint64 // what is durable once the group is
+	wrote   [streams]bool
+	begun   time.Time
+
+	// What the batch will write, for requests of the same group that depend on it.
+	ids     map[uuid.UUID]idRecord
+	prompts map[uuid.UUID]struct{}
+	states  map[string]consent.State
+}
+
+func newGroup(db *pebble.DB) *group {
+	return &group{batch: db.NewBatch(), ids: map[uuid.UUID]idRecord{}, prompts: map[uuid.UUID]struct{}{},
+		states: map[string]consent.State{}}
+}
+
+func (g *group) full() bool {
+	return len(g.waiters) >= maxGroupRequests || g.batch.Len() >= maxGroupBytes
+}
+
+// reset makes g ready to gather again; its batch has been committed or holds nothing.
+func (g *group) reset() {
+	clear(g.waiters)
+	g.waiters, g.wrote = g.waiters[:0], [streams]bool{}
+	clear(g.ids)
+	clear(g.prompts)
+	clear(g.states)
+	g.batch.Reset()
+}
+
+// run is the sequencer's life: gather; when nothing is syncing, apply; while something is, go on gathering.
+func (s *sequencer) run() {
+	defer s.l.done.Done()
+	defer s.recoverPanic()
+	go s.syncer()
+	defer close(s.sync)
+	s.open, s.spare = newGroup(s.l.db), newGroup(s.l.db)
+	for {
+		if len(s.open.waiters) > 0 && s.flight == nil {
+			s.gather()
+			if !s.apply() {
+				return
+			}
+			continue
+		}
+		queue := s.l.queue
+		if s.open.full() {
+			queue = nil
+		}
+		select {
+		case r := <-queue:
+			s.add(r)
+		case g := <-s.synced:
+			s.landed(g)
+		case <-s.l.fatal:
+			return
+		case <-s.l.stop:
+			s.finish()
+			return
+		}
+	}
+}
+
+// gather takes everything that waits, without waiting for more.
+func (s *sequencer) gather() {
+	for !s.open.full() {
+		select {
+		case r := <-s.l.queue:
+			s.add(r)
+		default:
+			return
+		}
+	}
+}
+
+// finish writes what is queued; nothing more is coming, because Close has closed the door.
+func (s *sequencer) finish() {
+	for {
+		s.gather()
+		if s.flight != nil {
+			select {
+			case g := <-s.synced:
+				s.landed(g)
+			case <-s.l.fatal:
+				return
+			}
+			continue
+		}
+		if len(s.open.waiters) == 0 {
+			return
+		}
+		if !s.apply() {
+			return
+		}
+	}
+}
+
+// apply makes the open group visible and hands it to the syncer; false: the ledger has failed.
+func (s *sequencer) apply() bool {
+	g := s.open
+	g.next, g.begun = s.next, time.Now()
+	if !g.batch.Empty() {
+		s.value = binary.BigEndian.AppendUint64(s.value[:0], uint64(s.l.clock.Load()))
+		g.batch.Set(s.clockK, s.value, nil)
+		if err := s.commit(g.batch); err != nil {
+			s.l.fail(fmt.Errorf("committing batch: %w", err))
+			return false
+		}
+	}
+	s.flight, s.open, s.spare = g, s.spare, nil
+	s.sync <- g
+	return true
+}
+
+func (s *sequencer) commit(b *pebble.Batch) error {
+	if s.l.opt.noSync {
+		return s.l.db.Apply(b, pebble.NoSync)
+	}
+	return s.l.db.ApplyNoSyncWait(b, pebble.Sync)
+}
+
+func (s *sequencer) landed(g *group) {
+	g.reset()
+	s.flight, s.spare = nil, g
+}
+
+// syncer waits for each sync, says what is durable and answers everybody. The sequencer is told first, so
+// that the next group syncs while this one is answered.
+func (s *sequencer) syncer() {
+	for g := range s.sync {
+		if err := s.wait(g); err != nil {
+			s.l.fail(fmt.Errorf("syncing batch: %w", err))
+			return
+		}
+		s.l.metrics.committed(len(g.waiters), g.batch.Len(), time.Since(g.begun))
+		waiters := append([]*request(nil), g.waiters...)
+		for i, wrote := range g.wrote {
+			if wrote {
+				s.l.durable[i].Store(g.next[i])
+				s.l.grown[i].open()
+			}
+		}
+		s.synced <- g
+		for _, r := range waiters {
+			r.done <- nil
+		}
+	}
+}
+
+func (s *sequencer) wait(g *group) error {
+	if g.batch.Empty() || s.l.opt.noSync {
+		return nil
+	}
+	return g.batch.SyncWait()
+}
+
+// recoverPanic turns a panic of Pebble's commit path (it panics when the WAL cannot be written) into a
+// fatal error of the ledger.
+func (s *sequencer) recoverPanic() {
+	if v := recover(); v != nil {
+		s.l.fail(fmt.Errorf("committing batch: %v", v))
+	}
+}
+
+// add puts one request into the open group, or answers it at once when it writes nothing.
+func (s *sequencer) add(r *request) {
+	var err error
+	switch r.stream {
+	case consent.StreamProofs:
+		err = s.addProof(r)
+	case consent.StreamPrompts:
+		err = s.addPrompt(r)
+	case consent.StreamWordings:
+		err = s.addWording(r)
+	}
+	switch {
+	case err == nil:
+		s.open.waiters = append(s.open.waiters, r)
+	case errors.Is(err, errAnswered):
+		r.done <- nil
+	case errors.Is(err, ErrConflict):
+		r.done <- err
+	default: // reading our own store failed: nothing is known any more
+		s.l.fail(err)
+	}
+}
+
+// errAnswered means that the answer is durable already.
+var errAnswered = errors.New("answered")
+
+func (s *sequencer) addProof(r *request) error {
+	known, found, err := s.known(r.proof.ID)
+	if err != nil {
+		return err
+	}
+	if found {
+		return s.replay(r, known)
+	}
+	seq := s.place(r)
+	r.receipt = Receipt{At: r.proof.RecordedAt, Seq: seq}
+	rec := idRecord{seq: seq, at: r.proof.RecordedAt, digest: r.digest}
+	s.open.ids[r.proof.ID] = rec
+	s.key, s.value = idKey(s.key[:0], r.proof.ID), rec.append(s.value[:0])
+	if err := s.open.batch.Set(s.key, s.value, nil); err != nil {
+		return err
+	}
+	if err := s.fold(r.proof, seq); err != nil {
+		return err
+	}
+	return s.tree.push(r.leaf, s.putTile)
+}
+
+// replay answers a proof id that was used before: the same content gets the same answer, once durable.
+func (s *sequencer) replay(r *request, known idRecord) error {
+	if known.digest != r.digest {
+		return ErrConflict
+	}
+	r.receipt = Receipt{At: known.at, Seq: known.seq, Replayed: true}
+	if known.seq < s.l.durable[consent.StreamProofs].Load() {
+		return errAnswered
+	}
+	return nil // its first write is in flight or in this group: wait with it
+}
+
+func (s *sequencer) known(id uuid.UUID) (idRecord, bool, error) {
+	if rec, ok := s.open.ids[id]; ok {
+		return rec, true, nil
+	}
+	s.key = idKey(s.key[:0], id)
+	return s.l.idRecord(s.key)
+}
+
+// place writes the entry of r under the next seq of its stream.
+func (s *sequencer) place(r *request) uint64 {
+	seq := s.next[r.stream]
+	s.next[r.stream]++
+	s.open.wrote[r.stream] = true
+	s.key = entryKey(s.key[:0], r.stream, seq)
+	s.open.batch.Set(s.key, r.entry, nil) // a Set on a batch of the same DB only grows memory: it cannot fail
+	return seq
+}
+
+// fold brings the subject's state up to date.
+func (s *sequencer) fold(p *consent.Proof, seq uint64) error {
+	s.key = stateKey(s.key[:0], p.Site, p.Personal.Subject)
+	state, ok := s.open.states[string(s.key)]
+	if !ok {
+		var err error
+		if state, err = s.l.readState(s.key); err != nil {
+			return err
+		}
+	}
+	state = state.Apply(p, seq)
+	s.open.states[string(s.key)] = state
+	s.value = consent.AppendState(s.value[:0], state)
+	return s.open.batch.Set(s.key, s.value, nil)
+}
+
+func (s *sequencer) putTile(level int, n uint64, tile []byte) error {
+	s.key = tileKey(s.key[:0], level, n)
+	return s.open.batch.Set(s.key, tile, nil)
+}
+
+// addPrompt counts a prompt once: its id is remembered for the day it came and looked up in that and the
+// day before, so that old days can be forgotten in one stroke.
+func (s *sequencer) addPrompt(r *request) error {
+	id, day := r.prompt.ID, dayOf(r.prompt.ShownAt)
+	if _, ok := s.open.prompts[id]; ok {
+		return nil
+	}
+	for _, d := range []uint32{day, day - 1} {
+		s.key = promptKey(s.key[:0], d, id)
+		if known, err := s.l.has(s.key); err != nil {
+			return err
+		} else if known {
+			return nil // maybe still in flight: wait with this group
+		}
+	}
+	s.open.prompts[id] = struct{}{}
+	s.place(r)
+	s.key = promptKey(s.key[:0], day, id)
+	return s.open.batch.Set(s.key, nil, nil)
+}
+
+func (s *sequencer) addWording(r *request) error {
+	w := r.wording
+	s.key = wordingKey(s.key[:0], w.Site, w.Hash)
+	known, err := s.l.has(s.key)
+	if err != nil || known {
+		return err
+	}
+	if err := s.open.batch.Set(s.key, r.entry, nil); err != nil {
+		return err
+	}
+	s.place(r)
+	return nil
+}

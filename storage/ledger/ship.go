@@ -1,0 +1,149 @@
+package ledger
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/consentd/consentd/storage/consent"
+)
+
+// Next is the durable length of a stream: the first seq that is not on disk yet.
+func (l *Ledger) Next(s consent.Stream) uint64 { return l.durable[s].Load() }
+
+// Wait returns once entry seq of s is durable, when ctx ends, or with ErrFatal.
+func (l *Ledger) Wait(ctx context.Context, s consent.Stream, seq uint64) error {
+	for {
+		changed := l.grown[s].wait()
+		if l.Next(s) > seq {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-l.fatal:
+			return l.Err()
+		}
+	}
+}
+
+// First is the oldest entry still held of a stream; everything before it was shipped and trimmed.
+func (l *Ledger) First(s consent.Stream) uint64 { return l.prev[s].Load() }
+
+// Scan calls fn for the durable entries [first, end) in order. raw is valid only during the call. An error
+// of fn ends the scan and is returned.
+func (l *Ledger) Scan(s consent.Stream, first, end uint64, fn func(seq uint64, raw []byte) error) error {
+	end = min(end, l.Next(s))
+	if first >= end {
+		return nil
+	}
+	it, err := l.db.NewIter(&pebble.IterOptions{LowerBound: entryKey(nil, s, first), UpperBound: entryKey(nil, s, end)})
+	if err != nil {
+		return fmt.Errorf("scanning %s: %w", s, err)
+	}
+	for valid := it.First(); valid; valid = it.Next() {
+		if err := fn(seqOf(it.Key()), it.Value()); err != nil {
+			return errors.Join(err, it.Close())
+		}
+	}
+	return it.Close()
+}
+
+// Cursor reads how far s has been shipped; the zero Cursor: nothing yet.
+func (l *Ledger) Cursor(s consent.Stream) (consent.Cursor, error) {
+	v, err := l.get(cursorKey(s))
+	if errors.Is(err, ErrNotFound) {
+		return consent.Cursor{}, nil
+	}
+	if err == nil && len(v) != 16 {
+		err = consent.ErrBinary
+	}
+	if err != nil {
+		return consent.Cursor{}, fmt.Errorf("reading cursor of %s: %w", s, err)
+	}
+	return consent.Cursor{Next: binary.BigEndian.Uint64(v), End: binary.BigEndian.Uint64(v[8:])}, nil
+}
+
+// SaveCursor makes c durable before it returns.
+func (l *Ledger) SaveCursor(s consent.Stream, c consent.Cursor) error {
+	v := binary.BigEndian.AppendUint64(nil, c.Next)
+	if err := l.write(cursorKey(s), binary.BigEndian.AppendUint64(v, c.End)); err != nil {
+		return fmt.Errorf("saving cursor of %s: %w", s, err)
+	}
+	l.cursors[s].Store(c.Next)
+	return nil
+}
+
+// SetAside makes a durable note that one entry was refused by the warehouse. The entry itself stays as long
+// as Trim leaves it.
+func (l *Ledger) SetAside(a consent.SetAside) error {
+	v := binary.BigEndian.AppendUint64(nil, uint64(a.At))
+	if err := l.write(asideKey(a.Stream, a.Seq), append(v, a.Why...)); err != nil {
+		return fmt.Errorf("setting aside %s %d: %w", a.Stream, a.Seq, err)
+	}
+	return nil
+}
+
+// SetAsides lists all rows set aside, by stream and seq.
+func (l *Ledger) SetAsides() ([]consent.SetAside, error) {
+	prefix := []byte{prefixAside}
+	it, err := l.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+	if err != nil {
+		return nil, fmt.Errorf("listing rows set aside: %w", err)
+	}
+	var all []consent.SetAside
+	for valid := it.First(); valid; valid = it.Next() {
+		k, v := it.Key(), it.Value()
+		if len(k) != 10 || len(v) < 8 {
+			return nil, errors.Join(consent.ErrBinary, it.Close())
+		}
+		all = append(all, consent.SetAside{Stream: consent.Stream(k[1]), Seq: seqOf(k),
+			At: consent.Millis(binary.BigEndian.Uint64(v)), Why: string(v[8:])})
+	}
+	return all, it.Close()
+}
+
+// Trim forgets the entries of s before seq; they must have been shipped. It keeps at least the newest entry
+// of every stream (the next seq is read from it) and the proofs of the log's unfinished tile (their leaves
+// are nowhere else).
+func (l *Ledger) Trim(s consent.Stream, seq uint64) error {
+	next := l.Next(s)
+	if next == 0 {
+		return nil
+	}
+	keep := next - 1
+	if s == consent.StreamProofs {
+		keep -= keep % tileWidth
+	}
+	seq = min(seq, keep, l.cursors[s].Load())
+	if seq <= l.First(s) {
+		return nil
+	}
+	if err := l.db.DeleteRange(entryKey(nil, s, 0), entryKey(nil, s, seq), pebble.Sync); err != nil {
+		return fmt.Errorf("trimming %s: %w", s, err)
+	}
+	l.prev[s].Store(seq)
+	if s == consent.StreamPrompts {
+		return l.forgetPrompts()
+	}
+	return nil
+}
+
+// forgetPrompts drops the prompt ids of days that addPrompt no longer asks about.
+func (l *Ledger) forgetPrompts() error {
+	today := dayOf(l.Now())
+	if err := l.db.DeleteRange(promptDay(nil, 0), promptDay(nil, today-2), pebble.NoSync); err != nil {
+		return fmt.Errorf("forgetting old prompt ids: %w", err)
+	}
+	return nil
+}
+
+func (l *Ledger) write(key, value []byte) error {
+	if err := l.Err(); err != nil {
+		return err
+	}
+	return l.db.Set(key, value, pebble.Sync)
+}
