@@ -1,0 +1,42 @@
+package ledger
+
+import (
+	"bytes"
+	"encoding/hex"
+	"testing"
+
+	"github.com/consentd/consentd/storage/consent"
+	"github.com/google/uuid"
+)
+
+// TestKeysAreWhatTheTableSays pins layout 1: a change here is a new layout and a migration.
+func TestKeysAreWhatTheTableSays(t *testing.T) {
+	id := uuid.MustParse("01970000-0000-7000-8000-00000000002a")
+	rec := idRecord{seq: 41, at: 0x0197_0000_0000, digest: [16]byte{0xd1, 15: 0xd2}}
+	for _, row := range []struct {
+		name string
+		got  []byte
+		want string
+	}{
+		{"layout", metaKey("layout"), "6d6c61796f7574"},
+		{"entry 258 of prompts", entryKey(nil, consent.StreamPrompts, 258), "65010000000000000102"},
+		{"proof id", idKey(nil, id), "690197000000007000800000000000002a"},
+		{"proof id's value", rec.append(nil), "00000000000000290000019700000000d10000000000000000000000000000d2"},
+		{"prompt of day 20000", promptKey(nil, 20000, id), "7000004e200197000000007000800000000000002a"},
+		{"state", stateKey(nil, "demo", consent.SubjectKey{1, 15: 2}), "7364656d6f0001000000000000000000000000000002"},
+		{"tile 1/3", tileKey(nil, 1, 3), "74010000000000000003"},
+		{"wording", wordingKey(nil, "demo", consent.Hash{1, 31: 2}), "7764656d6f000100000000000000000000000000000000000000000000000000000000000002"},
+		{"cursor of wordings", cursorKey(consent.StreamWordings), "6302"},
+		{"proof 7 set aside", asideKey(consent.StreamProofs, 7), "78000000000000000007"},
+	} {
+		if got := hex.EncodeToString(row.got); got != row.want {
+			t.Errorf("%s: %s, want %s", row.name, got, row.want)
+		}
+	}
+	if back, err := parseIDRecord(rec.append(nil)); err != nil || back != rec {
+		t.Errorf("id record read back: %+v %v", back, err)
+	}
+	if !bytes.Equal(after([]byte{1, 0xff}), []byte{2}) || after([]byte{0xff}) != nil {
+		t.Error("after")
+	}
+}

@@ -1,0 +1,410 @@
+package ledger
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/consentd/consentd/storage/consent"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+)
+
+func TestAppendedProofIsReadBack(t *testing.T) {
+	l := open(t, Options{})
+	p := proof(l, 1, consent.MethodCustom, true, false)
+	r := mustAppend(t, l, p)
+	if r.Seq != 0 || r.At != p.RecordedAt || r.Replayed {
+		t.Fatalf("receipt %+v", r)
+	}
+	got, seq, err := l.Proof(p.ID)
+	if err != nil || seq != 0 {
+		t.Fatalf("Proof: seq %d, %v", seq, err)
+	}
+	if d := cmp.Diff(p, got, cmp.Comparer(func(a, b consent.Hash) bool { return a == b }), cmpAddr); d != "" {
+		t.Error(d)
+	}
+	st, ok, err := l.Standing("demo", subject(1), "purpose0")
+	if err != nil || !ok || st.Status != consent.StatusGranted || st.Proof != p.ID || st.Seq != 0 {
+		t.Errorf("standing %+v %v %v", st, ok, err)
+	}
+	if _, ok, err := l.Standing("demo", subject(1), "purpose9"); ok || err != nil {
+		t.Errorf("a purpose never asked: %v %v", ok, err)
+	}
+	if _, ok, err := l.Standing("other", subject(1), "purpose0"); ok || err != nil {
+		t.Errorf("another site: %v %v", ok, err)
+	}
+}
+
+func TestSameIDAgain(t *testing.T) {
+	l := open(t, Options{})
+	p := proof(l, 1, consent.MethodCustom, true)
+	first := mustAppend(t, l, p)
+
+	again := *p // a client's retry: same words, later, from another address
+	again.RecordedAt, again.Personal.UserAgent, again.Personal.Salt = l.Now()+1000, "other", consent.NewSalt()
+	if r := mustAppend(t, l, &again); !r.Replayed || r.Seq != first.Seq || r.At != first.At {
+		t.Errorf("same content again: %+v, first %+v", r, first)
+	}
+	other := *p
+	other.Decisions = []consent.Choice{{Purpose: "purpose0", Granted: false}}
+	if _, err := l.Append(t.Context(), &other); !errors.Is(err, ErrConflict) {
+		t.Errorf("other content: %v, want ErrConflict", err)
+	}
+	if n := l.Next(consent.StreamProofs); n != 1 {
+		t.Errorf("%d entries, want 1", n)
+	}
+}
+
+func TestManyWritersGetContiguousSeqsAndOneTree(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, Options{Dir: dir})
+	const writers, each = 32, 40
+	seen := make([]bool, writers*each)
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := range each {
+				r, err := l.Append(t.Context(), proof(l, w*each+i, consent.MethodAcceptAll, true))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				if r.Seq >= uint64(len(seen)) || seen[r.Seq] {
+					t.Errorf("seq %d given twice or out of range", r.Seq)
+				} else {
+					seen[r.Seq] = true
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	checkWhole(t, l)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	l = open(t, Options{Dir: dir})
+	checkWhole(t, l)
+	if r := mustAppend(t, l, proof(l, 1, consent.MethodCustom, true)); r.Seq != writers*each {
+		t.Errorf("after reopening seq %d, want %d", r.Seq, writers*each)
+	}
+	checkWhole(t, l)
+}
+
+func TestPromptsCountOnce(t *testing.T) {
+	l := open(t, Options{})
+	p := &consent.Prompt{ID: uuid.New(), Site: "demo", Edge: "e1", ShownAt: l.Now(), Surface: "banner", Locale: "fr"}
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			if err := l.AppendPrompt(t.Context(), p); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	yesterday := *p
+	yesterday.ShownAt += consent.Millis((20 * time.Hour).Milliseconds()) // over midnight
+	if err := l.AppendPrompt(t.Context(), &yesterday); err != nil {
+		t.Error(err)
+	}
+	if n := l.Next(consent.StreamPrompts); n != 1 {
+		t.Errorf("%d prompts, want 1", n)
+	}
+}
+
+func TestWordingsArePublishedOnce(t *testing.T) {
+	l := open(t, Options{})
+	w, err := consent.Wording{V: 1, Site: "demo", Surface: "banner", Locale: "fr", Title: "Cookies"}.Publish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := l.Publish(t.Context(), w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := l.Next(consent.StreamWordings); n != 1 {
+		t.Errorf("%d publications, want 1", n)
+	}
+	got, err := l.Wording("demo", w.Hash)
+	if err != nil || string(got.Doc) != string(w.Doc) {
+		t.Errorf("%+v %v", got, err)
+	}
+	if _, err := l.Wording("other", w.Hash); !errors.Is(err, ErrNotFound) {
+		t.Errorf("another site's wording: %v", err)
+	}
+}
+
+func TestStandingsAnswersInOrder(t *testing.T) {
+	l := open(t, Options{})
+	var keys []consent.SubjectKey
+	for i := range 700 {
+		if i%3 != 0 {
+			mustAppend(t, l, proof(l, i, consent.MethodCustom, i%2 == 0, true))
+		}
+		keys = append(keys, subject(i))
+	}
+	next := 0
+	err := l.Standings("demo", keys, []string{"purpose1", "purpose0", "none"}, func(i int, sts []consent.Standing) {
+		if i != next {
+			t.Fatalf("visited %d, want %d", i, next)
+		}
+		next++
+		want := []consent.Status{consent.StatusGranted, consent.StatusDenied, consent.StatusUnknown}
+		if i%2 == 0 {
+			want[1] = consent.StatusGranted
+		}
+		if i%3 == 0 {
+			want = make([]consent.Status, 3)
+		}
+		got := []consent.Status{sts[0].Status, sts[1].Status, sts[2].Status}
+		if !cmp.Equal(got, want) {
+			t.Fatalf("subject %d: %v, want %v", i, got, want)
+		}
+	})
+	if err != nil || next != len(keys) {
+		t.Fatalf("%v after %d", err, next)
+	}
+}
+
+func TestClockSetBackNeverUndoesAWithdrawal(t *testing.T) {
+	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+	dir := t.TempDir()
+	clock := func() time.Time { return now }
+	l := open(t, Options{Dir: dir, Clock: clock})
+	mustAppend(t, l, proof(l, 1, consent.MethodCustom, true))
+	now = now.Add(-time.Hour)
+	mustAppend(t, l, proof(l, 1, consent.MethodWithdraw, false))
+	wantStatus(t, l, 1, consent.StatusWithdrawn)
+	if l.Skew() != time.Hour {
+		t.Errorf("skew %v, want 1h", l.Skew())
+	}
+	l.Close()
+
+	now = now.Add(-time.Hour)
+	l = open(t, Options{Dir: dir, Clock: clock})
+	now = now.Add(time.Minute)
+	p := proof(l, 1, consent.MethodCustom, true)
+	if got := p.RecordedAt.Time(); got.Before(time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)) {
+		t.Errorf("after a restart the clock says %v, before the last proof", got)
+	}
+	wantStatus(t, l, 1, consent.StatusWithdrawn)
+}
+
+func TestWithdrawalWinsTheMillisecond(t *testing.T) {
+	l := open(t, Options{Clock: func() time.Time { return time.UnixMilli(1_790_000_000_000) }})
+	mustAppend(t, l, proof(l, 1, consent.MethodWithdraw, false))
+	mustAppend(t, l, proof(l, 1, consent.MethodCustom, true))
+	wantStatus(t, l, 1, consent.StatusWithdrawn)
+}
+
+func wantStatus(t *testing.T, l *Ledger, n int, want consent.Status) {
+	t.Helper()
+	st, _, err := l.Standing("demo", subject(n), "purpose0")
+	if err != nil || st.Status != want {
+		t.Errorf("status %v (%v), want %v", st.Status, err, want)
+	}
+}
+
+func TestOpenRefuses(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, Options{Dir: dir})
+	if _, err := Open(Options{Dir: dir}); !errors.Is(err, ErrLocked) {
+		t.Errorf("a directory in use: %v, want ErrLocked", err)
+	}
+	l.Close()
+	if _, err := Open(Options{Dir: dir, Edge: "e2"}); !errors.Is(err, ErrEdge) {
+		t.Errorf("another edge: %v, want ErrEdge", err)
+	}
+	l = open(t, Options{Dir: dir})
+	if err := l.write(metaKey("layout"), []byte{99}); err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	if _, err := Open(Options{Dir: dir}); !errors.Is(err, ErrLayout) {
+		t.Errorf("a newer layout: %v, want ErrLayout", err)
+	}
+}
+
+// smallDisk is a disk with as little space as the test says.
+type smallDisk struct {
+	vfs.FS
+	mu   sync.Mutex
+	free uint64
+}
+
+func (d *smallDisk) GetDiskUsage(string) (vfs.DiskUsage, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return vfs.DiskUsage{AvailBytes: d.free, TotalBytes: 10 << 30}, nil
+}
+
+func (d *smallDisk) set(free uint64) {
+	d.mu.Lock()
+	d.free = free
+	d.mu.Unlock()
+}
+
+func TestNearlyFullDiskRefusesChoicesAndAnswersLookups(t *testing.T) {
+	disk := &smallDisk{FS: vfs.NewMem(), free: 1 << 30}
+	l := open(t, Options{Dir: "data", Reserve: 512 << 20, fs: disk})
+	mustAppend(t, l, proof(l, 1, consent.MethodCustom, true))
+	disk.set(100 << 20)
+	l.checkSpace()
+	if _, err := l.Append(t.Context(), proof(l, 2, consent.MethodCustom, true)); !errors.Is(err, ErrNoSpace) {
+		t.Errorf("append: %v, want ErrNoSpace", err)
+	}
+	if err := l.Health(); !errors.Is(err, ErrNoSpace) {
+		t.Errorf("health: %v", err)
+	}
+	wantStatus(t, l, 1, consent.StatusGranted)
+	if err := l.SaveCursor(consent.StreamProofs, consent.Cursor{Next: 1, End: 1}); err != nil {
+		t.Errorf("the drain must go on: %v", err)
+	}
+	disk.set(1 << 30)
+	l.checkSpace()
+	mustAppend(t, l, proof(l, 2, consent.MethodCustom, true))
+}
+
+func TestClosedLedgerRefuses(t *testing.T) {
+	l := open(t, Options{})
+	p := proof(l, 1, consent.MethodCustom, true)
+	l.Close()
+	if _, err := l.Append(t.Context(), p); !errors.Is(err, ErrClosed) {
+		t.Errorf("%v, want ErrClosed", err)
+	}
+	if err := l.Close(); err != nil {
+		t.Errorf("closing twice: %v", err)
+	}
+}
+
+func TestCloseKeepsEverythingAccepted(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, Options{Dir: dir})
+	var mu sync.Mutex
+	var acked []*consent.Proof
+	var wg sync.WaitGroup
+	for w := range 16 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				p := proof(l, w*1_000_000+i, consent.MethodCustom, true)
+				if _, err := l.Append(t.Context(), p); err != nil {
+					if !errors.Is(err, ErrClosed) {
+						t.Error(err)
+					}
+					return
+				}
+				mu.Lock()
+				acked = append(acked, p)
+				mu.Unlock()
+			}
+		})
+	}
+	if err := l.Wait(t.Context(), consent.StreamProofs, 500); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	l = open(t, Options{Dir: dir})
+	checkAcked(t, l, acked)
+	checkWhole(t, l)
+}
+
+func TestCheckpointIsALedger(t *testing.T) {
+	l := open(t, Options{})
+	p := proof(l, 1, consent.MethodCustom, true)
+	mustAppend(t, l, p)
+	dir := t.TempDir() + "/backup"
+	if err := l.Checkpoint(dir); err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, l, proof(l, 2, consent.MethodCustom, true))
+	b := open(t, Options{Dir: dir})
+	checkAcked(t, b, []*consent.Proof{p})
+	if n := b.Next(consent.StreamProofs); n != 1 {
+		t.Errorf("%d proofs in the backup, want 1", n)
+	}
+}
+
+func TestTrimKeepsWhatRecoveryNeeds(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, Options{Dir: dir})
+	var ids []uuid.UUID
+	for i := range 600 {
+		p := proof(l, i, consent.MethodCustom, true)
+		mustAppend(t, l, p)
+		ids = append(ids, p.ID)
+	}
+	root, err := l.Root(600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Trim(consent.StreamProofs, 600); err != nil {
+		t.Fatal(err)
+	}
+	if l.First(consent.StreamProofs) != 0 {
+		t.Error("trimmed what was not shipped")
+	}
+	if err := l.SaveCursor(consent.StreamProofs, consent.Cursor{Next: 600, End: 600}); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Trim(consent.StreamProofs, 600); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.First(consent.StreamProofs); got != 512 {
+		t.Errorf("first entry %d, want 512: the start of the unfinished tile", got)
+	}
+	if _, _, err := l.Proof(ids[0]); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a trimmed proof: %v, want ErrNotFound", err)
+	}
+	wantStatus(t, l, 1, consent.StatusGranted)
+	l.Close()
+	l = open(t, Options{Dir: dir})
+	if got, err := l.Root(600); err != nil || got != root {
+		t.Errorf("root after trimming and reopening: %v %v, want %v", got, err, root)
+	}
+	if l.First(consent.StreamProofs) != 512 || l.Next(consent.StreamProofs) != 600 {
+		t.Errorf("[%d, %d)", l.First(consent.StreamProofs), l.Next(consent.StreamProofs))
+	}
+}
+
+func TestSetAsidesAreListed(t *testing.T) {
+	l := open(t, Options{})
+	want := []consent.SetAside{{Stream: consent.StreamProofs, Seq: 7, At: 5, Why: "constraint"}, {Stream: consent.StreamPrompts, Seq: 1, At: 6, Why: "type"}}
+	for i := range want {
+		if err := l.SetAside(want[len(want)-1-i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := l.SetAsides()
+	if err != nil || !cmp.Equal(got, want) {
+		t.Errorf("%+v %v", got, err)
+	}
+}
+
+func TestUnshippedIsTheTailOfOneSubject(t *testing.T) {
+	l := open(t, Options{})
+	for i := range 10 {
+		mustAppend(t, l, proof(l, i%2, consent.MethodCustom, true))
+	}
+	if err := l.SaveCursor(consent.StreamProofs, consent.Cursor{Next: 4, End: 4}); err != nil {
+		t.Fatal(err)
+	}
+	var seqs []uint64
+	err := l.Unshipped("demo", subject(1), func(seq uint64, p *consent.Proof) error {
+		seqs = append(seqs, seq)
+		return nil
+	})
+	if err != nil || fmt.Sprint(seqs) != "[5 7 9]" {
+		t.Errorf("%v %v", seqs, err)
+	}
+}
