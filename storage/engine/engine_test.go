@@ -1,3 +1,5 @@
+//go:build darwin || linux
+
 package engine
 
 import (
@@ -6,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -69,6 +72,7 @@ func TestFilesAreReadableByTheOwnerOnly(t *testing.T) {
 	e := open(t, Options{Dir: filepath.Join(t.TempDir(), "new", "folder")})
 	for name, want := range map[string]os.FileMode{
 		"": os.ModeDir | 0o700, configFile: 0o600, usersFile: 0o600, connectionFile: 0o600, lockFile: 0o600,
+		logFile: 0o600, dataDir: os.ModeDir | 0o700,
 	} {
 		info, err := os.Stat(filepath.Join(e.opts.Dir, name))
 		if err != nil {
@@ -322,9 +326,19 @@ func TestBrokenClientsDoNotEndTheEngine(t *testing.T) {
 			if _, err := c.Write([]byte(junk)); err != nil {
 				t.Fatal(err)
 			}
-			_ = c.(*net.TCPConn).SetLinger(0) // a reset, not a polite end
+			_ = c.(*net.TCPConn).CloseWrite()
+			_, _ = io.Copy(io.Discard, c) // until the server has thrown
 			c.Close()
 		}
+		c, err := net.Dial("tcp", e.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Write(append(helloPacket(e.User(), e.Password()), queryPacket("SELECT sleep(0.1)")...)); err != nil {
+			t.Fatal(err)
+		}
+		_ = c.(*net.TCPConn).SetLinger(0) // a reset in the middle of a query
+		c.Close()
 	}
 	stillServes(t, e)
 }

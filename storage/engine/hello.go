@@ -51,7 +51,18 @@ func probe(ctx context.Context, timeout time.Duration, addr, user, password stri
 	if _, err := conn.Write(queryPacket("SELECT 1")); err != nil {
 		return err
 	}
-	return expect(in, serverData)
+	if err := expect(in, serverData); err != nil {
+		return err
+	}
+	leave(conn, in)
+	return nil
+}
+
+// leave lets the server say all it has to say first: a client that hangs up earlier is an error in its log.
+func leave(conn net.Conn, in io.Reader) {
+	if tcp, ok := conn.(*net.TCPConn); ok && tcp.CloseWrite() == nil {
+		_, _ = io.Copy(io.Discard, in) // bounded by the deadline
+	}
 }
 
 func helloPacket(user, password string) []byte {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"syscall"
 	"unsafe"
 
 	"github.com/ebitengine/purego"
@@ -15,6 +16,7 @@ import (
 // runLibrary loads ClickHouse and gives it the main thread. It returns when the engine has ended, which
 // for a serving engine only happens on an error.
 func runLibrary(lib string, args []string) error {
+	syscall.Umask(0o077) // what the engine writes is personal data
 	handle, err := purego.Dlopen(lib, purego.RTLD_NOW|purego.RTLD_GLOBAL)
 	if err != nil {
 		return fmt.Errorf(errLoading+": %w", err)

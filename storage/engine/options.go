@@ -27,8 +27,8 @@ type Options struct {
 	// Distributed tables. Usually empty.
 	ExtraConfig string
 
-	// Log receives starts, deaths and restarts, and at debug level what the child prints. Nil means
-	// slog.Default().
+	// Log receives starts, deaths and restarts. What ClickHouse itself has to say is in engine.log in Dir, at
+	// most 8 MB of it: it may quote queries, so it stays beside the data. Nil means slog.Default().
 	Log *slog.Logger
 
 	// pickPort is where a test says which ports come first; nil means one the system has free.

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -52,7 +51,7 @@ func startProcess(o Options, lib, addr string, lock *os.File) (*process, error) 
 		return nil, err
 	}
 	defer childEnd.Close()
-	p := &process{pipe: ourEnd, output: &output{log: o.Log}, done: make(chan struct{})}
+	p := &process{pipe: ourEnd, output: &output{}, done: make(chan struct{})}
 	p.cmd = exec.Command(exe)
 	p.cmd.Args = []string{"consentd-engine"} // what ps shows
 	p.cmd.Dir = o.Dir
@@ -157,11 +156,9 @@ func (p *process) awaitReady(ctx context.Context, c Connection) error {
 // errPortTaken: another process listens on the chosen port.
 var errPortTaken = errors.New("the port is taken by another process")
 
-// output collects what a child prints: the first and the last of it for error texts, all of it in the log
-// at debug level. The engine's own log file has the rest.
+// output keeps the last of what a child prints, for error texts. It is not passed on to our log: ClickHouse
+// quotes queries in its errors, and they may name persons. Those go to the file in the data folder only.
 type output struct {
-	log *slog.Logger
-
 	mu   sync.Mutex
 	text []byte // at most outputKept
 }
@@ -170,7 +167,6 @@ type output struct {
 const outputKept = 16 << 10
 
 func (o *output) Write(b []byte) (int, error) {
-	o.log.Debug("embedded ClickHouse", "printed", string(b))
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.text = append(o.text, b...)
