@@ -1,0 +1,153 @@
+package warehouse
+
+import (
+	"net/netip"
+
+	"github.com/consentd/consentd/storage/consent"
+	"github.com/google/uuid"
+)
+
+// words collects a LowCardinality column. Each distinct text is boxed once: the driver takes []any without
+// allocating, and a batch repeats its few words thousands of times.
+type words struct {
+	rows  []any
+	boxed map[string]any
+}
+
+func newWords(n int) *words { return &words{rows: make([]any, 0, n), boxed: map[string]any{}} }
+
+func (w *words) add(s string) {
+	v, ok := w.boxed[s]
+	if !ok {
+		v = s
+		w.boxed[s] = v
+	}
+	w.rows = append(w.rows, v)
+}
+
+// addBytes is add without a string made first.
+func (w *words) addBytes(b []byte) {
+	v, ok := w.boxed[string(b)]
+	if !ok {
+		s := string(b)
+		v = s
+		w.boxed[s] = v
+	}
+	w.rows = append(w.rows, v)
+}
+
+// hashes is a LowCardinality column of hashes in hex; consecutive rows mostly share one.
+type hashes struct {
+	rows  []any
+	boxed map[consent.Hash]any
+}
+
+func newHashes(n int) *hashes { return &hashes{rows: make([]any, 0, n), boxed: map[consent.Hash]any{}} }
+
+func (h *hashes) add(v consent.Hash) {
+	s, ok := h.boxed[v]
+	if !ok {
+		s = v.String()
+		h.boxed[v] = s
+	}
+	h.rows = append(h.rows, s)
+}
+
+// columns are the values of one insert, in the order of its column list.
+type columns []any
+
+const factsInto = `INSERT INTO consent_facts (site, recorded_at, edge, seq, id, surface, method, locale, country, device,
+	wording, decisions, grade, prompt, commitment)`
+
+func factsColumns(first uint64, proofs []*consent.Proof) columns {
+	n := len(proofs)
+	at, seq := make([]int64, n), make([]uint64, n)
+	ids, prompts := make([]uuid.UUID, n), make([]uuid.UUID, n)
+	grades, commitments := make([]int8, n), make([][]byte, n)
+	site, edge, surface, method, locale := newWords(n), newWords(n), newWords(n), newWords(n), newWords(n)
+	country, device, decisions, wording := newWords(n), newWords(n), newWords(n), newHashes(n)
+	var room []byte
+	for i, p := range proofs {
+		at[i], seq[i], ids[i], prompts[i] = int64(p.RecordedAt), first+uint64(i), p.ID, p.Prompt
+		grades[i], commitments[i] = int8(p.Grade), p.Commitment[:]
+		site.add(p.Site)
+		edge.add(p.Edge)
+		surface.add(p.Surface)
+		method.add(string(p.Method))
+		locale.add(p.Locale)
+		country.add(p.Country)
+		device.add(string(p.Device))
+		wording.add(p.Wording)
+		room = consent.AppendDecisions(room[:0], p.Decisions)
+		decisions.addBytes(room)
+	}
+	return columns{site.rows, at, edge.rows, seq, ids, surface.rows, method.rows, locale.rows, country.rows, device.rows,
+		wording.rows, decisions.rows, grades, prompts, commitments}
+}
+
+const personalInto = `INSERT INTO consent_personal (site, subject, recorded_at, edge, seq, subject_kind, ip, user_agent, page,
+	identifier, salt)`
+
+func personalColumns(first uint64, proofs []*consent.Proof) columns {
+	n := len(proofs)
+	at, seq, ips := make([]int64, n), make([]uint64, n), make([]netip.Addr, n)
+	subjects, identifiers, salts := make([][]byte, n), make([][]byte, n), make([][]byte, n)
+	site, edge, kind, agent, page := newWords(n), newWords(n), newWords(n), newWords(n), newWords(n)
+	for i, p := range proofs {
+		m := &p.Personal
+		at[i], seq[i], ips[i] = int64(p.RecordedAt), first+uint64(i), m.IP
+		subjects[i], identifiers[i], salts[i] = m.Subject[:], m.Identifier, m.Salt[:]
+		site.add(p.Site)
+		edge.add(p.Edge)
+		kind.add(string(m.Kind))
+		agent.add(m.UserAgent)
+		page.add(m.Page)
+	}
+	return columns{site.rows, subjects, at, edge.rows, seq, kind.rows, ips, agent.rows, page.rows, identifiers, salts}
+}
+
+const promptsInto = `INSERT INTO prompts (site, shown_at, edge, seq, id, surface, locale, country, device, wording, page)`
+
+func promptsColumns(first uint64, prompts []*consent.Prompt) columns {
+	n := len(prompts)
+	at, seq, ids := make([]int64, n), make([]uint64, n), make([]uuid.UUID, n)
+	site, edge, surface, locale := newWords(n), newWords(n), newWords(n), newWords(n)
+	country, device, page, wording := newWords(n), newWords(n), newWords(n), newHashes(n)
+	for i, p := range prompts {
+		at[i], seq[i], ids[i] = int64(p.ShownAt), first+uint64(i), p.ID
+		site.add(p.Site)
+		edge.add(p.Edge)
+		surface.add(p.Surface)
+		locale.add(p.Locale)
+		country.add(p.Country)
+		device.add(string(p.Device))
+		wording.add(p.Wording)
+		page.add(p.Page)
+	}
+	return columns{site.rows, at, edge.rows, seq, ids, surface.rows, locale.rows, country.rows, device.rows, wording.rows, page.rows}
+}
+
+const wordingsInto = `INSERT INTO wordings (site, hash, surface, locale, asked, doc, published_at)`
+
+func wordingsColumns(pubs []*consent.Publication) columns {
+	n := len(pubs)
+	site, surface, locale := newWords(n), newWords(n), newWords(n)
+	hash, doc, asked, at := make([]string, n), make([]string, n), make([][]string, n), make([]int64, n)
+	for i, p := range pubs {
+		site.add(p.Site)
+		surface.add(p.Surface)
+		locale.add(p.Locale)
+		hash[i], doc[i], asked[i], at[i] = p.Hash.String(), string(p.Doc), askedBy(p.Doc), int64(p.PublishedAt)
+	}
+	return columns{site.rows, hash, surface.rows, locale.rows, asked, doc, at}
+}
+
+// askedBy lists the purposes a wording decides on. A document this version cannot read asks nothing: it is
+// kept all the same, and only its prompts are missing from rates by purpose.
+func askedBy(doc []byte) []string {
+	w, err := consent.ParseWording(doc)
+	if err != nil {
+		return nil
+	}
+	return w.Asked()
+}

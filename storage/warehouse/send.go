@@ -1,0 +1,105 @@
+package warehouse
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/consentd/consentd/storage/consent"
+)
+
+// MaxBatch is the most rows one Send takes: the server gets them as one block, so that one token covers
+// all of them.
+const MaxBatch = 100_000
+
+// SendProofs stores proofs[i] as seq first+i of the edge named in it: facts, then the personal part, each in
+// one synchronous insert. It returns nil once both are queryable, roll-ups included.
+//
+// The same token must always come with the same rows in the same order: the server drops what it has seen
+// under a token. After an error the outcome is unknown, and sending again is safe. When the error is a
+// RowsError (interface Poison() bool), the rows are refused for good.
+func (w *Warehouse) SendProofs(ctx context.Context, token string, first uint64, proofs []*consent.Proof) error {
+	if err := w.send(ctx, "consent_facts", factsInto, token, len(proofs), func() columns { return factsColumns(first, proofs) }); err != nil {
+		return err
+	}
+	return w.send(ctx, "consent_personal", personalInto, token, len(proofs), func() columns { return personalColumns(first, proofs) })
+}
+
+// SendPrompts stores prompts[i] as seq first+i; see SendProofs.
+func (w *Warehouse) SendPrompts(ctx context.Context, token string, first uint64, prompts []*consent.Prompt) error {
+	return w.send(ctx, "prompts", promptsInto, token, len(prompts), func() columns { return promptsColumns(first, prompts) })
+}
+
+// SendWordings stores wordings; a hash of a site that is known already keeps its first publication.
+func (w *Warehouse) SendWordings(ctx context.Context, token string, _ uint64, pubs []*consent.Publication) error {
+	return w.send(ctx, "wordings", wordingsInto, token, len(pubs), func() columns { return wordingsColumns(pubs) })
+}
+
+// insertSettings of every batch. Roll-ups deduplicate on their own: when an insert dies between a table
+// and its roll-up, the retry is dropped by the table but still reaches the roll-up.
+func insertSettings(token string) clickhouse.Settings {
+	return clickhouse.Settings{
+		"async_insert":               0,
+		"insert_deduplicate":         1,
+		"insert_deduplication_token": token,
+		"deduplicate_blocks_in_dependent_materialized_views": 1,
+		"max_partitions_per_insert_block":                    0, // a backlog may span any number of months
+		"materialized_views_ignore_errors":                   0,
+	}
+}
+
+// send runs one insert in a goroutine of its own: the driver looks at ctx only while it waits for the answer,
+// and a stalled server must not hold up a shutdown. The goroutine ends within Options.Timeout.
+func (w *Warehouse) send(ctx context.Context, table, into, token string, rows int, build func() columns) error {
+	if rows == 0 {
+		return nil
+	}
+	if rows > MaxBatch {
+		return fmt.Errorf("sending to %s: %d rows in one batch, at most %d", table, rows, MaxBatch)
+	}
+	ctx, cancel := context.WithTimeout(ctx, w.opt.Timeout)
+	done := make(chan error, 1)
+	go func() {
+		defer cancel()
+		done <- w.insert(ctx, into, token, build)
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			return classify(table, err)
+		}
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("sending to %s: %w", table, ctx.Err())
+	}
+}
+
+func (w *Warehouse) insert(ctx context.Context, into, token string, build func() columns) error {
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(insertSettings(token)))
+	batch, err := w.conn.PrepareBatch(ctx, into)
+	if err != nil {
+		return err
+	}
+	defer batch.Close()
+	for i, column := range build() {
+		if err := appendColumn(batch.Column(i), column); err != nil {
+			return err
+		}
+	}
+	return batch.Send()
+}
+
+// appendColumn takes arrays row by row: the driver's column call goes through reflection for them.
+func appendColumn(c driver.BatchColumn, column any) error {
+	lists, ok := column.([][]string)
+	if !ok {
+		return c.Append(column)
+	}
+	for _, l := range lists {
+		if err := c.AppendRow(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+// Package warehouse keeps every proof, prompt and wording in ClickHouse, where analysts and auditors ask.
+//
+// # Guarantee
+//
+// What is sent is counted exactly once, however often it is sent and in whatever batches: raw tables collapse
+// equal sort keys, roll-ups hold the set of seqs they count. A batch that was sent before under the same
+// token is not even stored again.
+//
+// # What it does not do
+//
+// It never retries and keeps no queue (storage/drain does both); it answers no "may I?" (the ledger does: a
+// point lookup here costs milliseconds); and it is no safer than its server, which does not fsync inserts:
+// the drain keeps shipped rows for a while so that they can be sent again.
+//
+// # Files
+//
+//	warehouse.go  Options, Open, Ping, Stats, Close
+//	url.go        clickhouse:// addresses
+//	migrate.go    the numbered schema/*.sql, applied at start
+//	send.go       SendProofs, SendPrompts, SendWordings: one insert per table
+//	columns.go    rows turned into columns
+//	errors.go     which server errors blame the rows
+//	rates.go      Rates: granted, denied and prompts by dimension
+//	history.go    History and Proof: the proofs of a subject, one proof by id
+//	sql.go        SQL: a read-only statement, for people
+//	format.go     what SQL prints
+//
+// # Why
+//
+//   - clickhouse-go: the vendor's client, and the only one with both the native protocol (a batch is sent as
+//     columns, three times cheaper than rows of text) and several addresses. This package is its sole
+//     importer.
+//   - Bitmaps of seqs in the roll-ups rather than counts: a count per batch is exact only while batches keep
+//     their bounds, and a rewind after a loss changes them. A bitmap costs about two bytes a proof.
+//   - Decisions as one LowCardinality text, the canonical JSON of the proof: a site has few combinations, so
+//     a row costs one byte; Map and Array columns cost more to send, to store and to group by, and the view
+//     consents hands out a Map all the same. Rejected until a site has thousands of combinations.
+package warehouse
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
+
+// Options of Open. Only URL is needed.
+type Options struct {
+	// URL is clickhouse://user:password@host:9000[,host2:9000…]/database, see ParseURL for its parameters.
+	// Secret. Several addresses are several doors to one set of tables (replicas); the first that answers is used.
+	URL string
+
+	// Timeout bounds one insert or query, from connecting to the last byte. Default 60 s.
+	Timeout time.Duration
+
+	// DialTimeout bounds one attempt to connect to one address, and the wait for a free connection. Default 5 s.
+	DialTimeout time.Duration
+
+	// MaxConns bounds the connections. Default 8: three streams of the drain, the rest for questions.
+	MaxConns int
+
+	Log *slog.Logger // default slog.Default()
+}
+
+// Warehouse is a client of one ClickHouse database. All methods are safe for concurrent use.
+type Warehouse struct {
+	opt    Options
+	target *Target
+	conn   driver.Conn
+}
+
+// Open parses the URL; it does not need a server to be up.
+func Open(o Options) (*Warehouse, error) {
+	t, err := ParseURL(o.URL)
+	if err != nil {
+		return nil, err
+	}
+	if o.Timeout == 0 {
+		o.Timeout = time.Minute
+	}
+	if o.DialTimeout == 0 {
+		o.DialTimeout = 5 * time.Second
+	}
+	if o.MaxConns == 0 {
+		o.MaxConns = 8
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	w := &Warehouse{opt: o, target: t}
+	if w.conn, err = w.connect(t.Database); err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+// connect makes a pool on one database; nothing is dialled before the first use.
+func (w *Warehouse) connect(database string) (driver.Conn, error) {
+	conn, err := clickhouse.Open(&clickhouse.Options{
+		Addr:             w.target.Addrs,
+		Auth:             clickhouse.Auth{Database: database, Username: w.target.User, Password: w.target.Password},
+		TLS:              w.target.TLS,
+		DialTimeout:      w.opt.DialTimeout,
+		ReadTimeout:      w.opt.Timeout,
+		MaxOpenConns:     w.opt.MaxConns,
+		MaxIdleConns:     w.opt.MaxConns,
+		ConnMaxLifetime:  time.Hour,
+		ConnOpenStrategy: clickhouse.ConnOpenInOrder,
+		Compression:      w.target.compression(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("opening warehouse: %w", err)
+	}
+	return conn, nil
+}
+
+// Ping asks the server for a sign of life.
+func (w *Warehouse) Ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, w.opt.DialTimeout)
+	defer cancel()
+	if err := w.conn.Ping(ctx); err != nil {
+		return fmt.Errorf("pinging warehouse: %w", err)
+	}
+	return nil
+}
+
+// Stats is what the warehouse holds.
+type Stats struct {
+	Version string            // of the server
+	Rows    map[string]uint64 // by table, as stored: copies not merged away yet are counted
+	Bytes   map[string]uint64 // by table, on disk, indexes included
+}
+
+// Stats reads the server version and the size of each table.
+func (w *Warehouse) Stats(ctx context.Context) (*Stats, error) {
+	ctx, cancel := context.WithTimeout(ctx, w.opt.Timeout)
+	defer cancel()
+	s := &Stats{Rows: map[string]uint64{}, Bytes: map[string]uint64{}}
+	if err := w.conn.QueryRow(ctx, "SELECT version()").Scan(&s.Version); err != nil {
+		return nil, fmt.Errorf("reading server version: %w", err)
+	}
+	rows, err := w.conn.Query(ctx, `SELECT name, ifNull(total_rows, 0), ifNull(total_bytes, 0) FROM system.tables
+		WHERE database = currentDatabase() AND engine LIKE '%MergeTree'`)
+	if err != nil {
+		return nil, fmt.Errorf("reading table sizes: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name string
+		var n, b uint64
+		if err := rows.Scan(&name, &n, &b); err != nil {
+			return nil, fmt.Errorf("reading table sizes: %w", err)
+		}
+		s.Rows[name], s.Bytes[name] = n, b
+	}
+	return s, rows.Err()
+}
+
+// Close ends all connections.
+func (w *Warehouse) Close() error { return w.conn.Close() }

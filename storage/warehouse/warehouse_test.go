@@ -1,0 +1,66 @@
+package warehouse_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"github.com/consentd/consentd/storage/consent"
+	"github.com/consentd/consentd/storage/storagetest"
+	"github.com/consentd/consentd/storage/warehouse"
+)
+
+var kit *storagetest.Kit
+
+func TestMain(m *testing.M) { storagetest.Main(m, func(k *storagetest.Kit) { kit = k }) }
+
+// open gives a migrated warehouse in a database of its own.
+func open(t testing.TB) *warehouse.Warehouse {
+	t.Helper()
+	w := openAt(t, kit.Database(t))
+	if err := w.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func openAt(t testing.TB, url string) *warehouse.Warehouse {
+	t.Helper()
+	w, err := warehouse.Open(warehouse.Options{URL: url, Timeout: 30 * time.Second, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { w.Close() })
+	return w
+}
+
+func sendProofs(t testing.TB, w *warehouse.Warehouse, token string, first uint64, proofs []*consent.Proof) {
+	t.Helper()
+	if err := w.SendProofs(context.Background(), token, first, proofs); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// optimize merges a table down to one part per partition.
+func optimize(t testing.TB, w *warehouse.Warehouse, table string) {
+	t.Helper()
+	exec(t, w, "OPTIMIZE TABLE "+table+" FINAL")
+}
+
+func exec(t testing.TB, w *warehouse.Warehouse, sql string, args ...any) {
+	t.Helper()
+	if err := w.Conn().Exec(context.Background(), sql, args...); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+}
+
+// count asks for one number.
+func count(t testing.TB, w *warehouse.Warehouse, sql string, args ...any) uint64 {
+	t.Helper()
+	var n uint64
+	if err := w.Conn().QueryRow(context.Background(), sql, args...).Scan(&n); err != nil {
+		t.Fatalf("%s: %v", sql, err)
+	}
+	return n
+}
