@@ -1,0 +1,61 @@
+package rig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/consentd/consentd/storage/engine"
+	"github.com/consentd/consentd/storage/warehouse"
+)
+
+// ErrSlow means that what was awaited did not come within its limit.
+var ErrSlow = errors.New("rig: did not happen in time")
+
+// Warehouse connects to the embedded ClickHouse of a running program, to see what has arrived there without
+// asking the program. The caller closes it.
+func (c *Consentd) Warehouse(ctx context.Context) (*warehouse.Warehouse, error) {
+	// One folder below the data directory holds the engine; its name is the program's business.
+	found, err := filepath.Glob(filepath.Join(c.Data(), "*", "connection.json"))
+	if err != nil || len(found) != 1 {
+		return nil, fmt.Errorf("rig: %d embedded ClickHouse folders below %s", len(found), c.Data())
+	}
+	conn, err := engine.Running(filepath.Dir(found[0]))
+	if err != nil {
+		return nil, err
+	}
+	return warehouse.Open(warehouse.Options{URL: conn.URL()})
+}
+
+// Arrived is how many proofs are queryable in full: rows of consent_facts or of consent_personal, whichever
+// has fewer. Rows sent twice and not merged yet count twice.
+func Arrived(ctx context.Context, w *warehouse.Warehouse) (uint64, error) {
+	s, err := w.Stats(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return min(s.Rows["consent_facts"], s.Rows["consent_personal"]), nil
+}
+
+// AwaitArrived asks every pause until n proofs are queryable, calling seen with each answer.
+func AwaitArrived(ctx context.Context, w *warehouse.Warehouse, n uint64, pause, limit time.Duration, seen func(at time.Time, arrived uint64)) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	for {
+		got, err := Arrived(ctx, w)
+		if err != nil {
+			return err
+		}
+		seen(time.Now(), got)
+		if got >= n {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w: %d of %d proofs in ClickHouse after %v", ErrSlow, got, n, limit)
+		case <-time.After(pause):
+		}
+	}
+}
