@@ -8,8 +8,8 @@ type Allowed = (purpose: string) => boolean;
  * inline script only after the files before it. Scripts added to the page later are seen too. Gives a
  * function to call when allowed may answer differently.
  *
- * On a page with a nonce policy only scripts that carry the page's nonce are run: otherwise markup that
- * slipped into a page could use the widget to get round the policy.
+ * Where nonce is not empty, the page has a nonce policy, and only scripts that carry it are
+ * run: otherwise markup that slipped into a page could use the widget to get round the policy.
  */
 export function gate(allowed: Allowed, nonce: string): () => void {
   const seen = new WeakSet<HTMLScriptElement>();

@@ -8,7 +8,9 @@ import { session } from './session';
 export function start(): void {
   if (window.consentd && !Array.isArray(window.consentd)) return;
   const tag = (document.currentScript ?? document.querySelector(`script[src*="/s/${site.id}."]`)) as HTMLScriptElement;
-  const { src, nonce } = tag;
+  const { src } = tag;
+  // Browsers hide the attribute, and keep the property, where a policy with nonces is in force.
+  const nonce = tag.getAttribute('nonce') ? '' : tag.nonce;
 
   const run = guard(() => {
     const langs = site.locales.map((l) => l.lang);
