@@ -5,26 +5,15 @@ import (
 	"context"
 	"flag"
 	"io"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 )
 
-// bareConfig is the server's own fiber.Config in everything that costs time per request.
-func bareConfig() fiber.Config {
-	return fiber.Config{
-		DisableStartupMessage: true,
-		BodyLimit:             4 << 20,
-		ReadTimeout:           30 * time.Second,
-		WriteTimeout:          30 * time.Second,
-		IdleTimeout:           2 * time.Minute,
-	}
-}
-
-// bareApp answers without doing anything: POST /bare → 204 once the body is read, GET /bare → a JSON document
+// bareApp is Fiber as it comes, with its own limits and without the timeouts that consentd sets: what they cost
+// is consentd's. It answers without doing anything: POST /bare → 204 once the body is read, GET /bare → a JSON document
 // of the given size.
 func bareApp(answer int) *fiber.App {
-	app := fiber.New(bareConfig())
+	app := fiber.New(fiber.Config{DisableStartupMessage: true})
 	body := bareAnswer(answer)
 	app.Post("/bare", func(c *fiber.Ctx) error {
 		if len(c.BodyRaw()) == 0 {

@@ -45,6 +45,7 @@ type bench struct {
 	dir      string        // data directories; removed at the end unless it was given
 	out      string        // RESULTS.md
 
+	looked bool   // lookup has run
 	self   string // this executable, for the bare server
 	stderr io.Writer
 	table  table

@@ -99,14 +99,9 @@ func (c *Consentd) Metrics(ctx context.Context) (Metrics, error) {
 // Token issues an API token for the site with every scope a measurement needs.
 func (c *Consentd) Token(ctx context.Context) (string, error) {
 	var out bytes.Buffer
-	err := c.command(ctx, &out, "token", "-site", Site, "-scope", "lookup record rates proofs", "-ttl", "1d", "-name", "bench",
+	err := c.command(ctx, &out, "token", "--site", Site, "--scope", "lookup record rates proofs", "--ttl", "1d", "--name", "bench",
 		"--data", c.Data())
 	return strings.TrimSpace(out.String()), err
-}
-
-// SQL writes the answer of a read-only statement to out, as `consentd sql` prints it.
-func (c *Consentd) SQL(ctx context.Context, query string, out io.Writer) error {
-	return c.command(ctx, out, "sql", "--data", c.Data(), query)
 }
 
 // command runs a subcommand beside the server.

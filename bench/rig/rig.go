@@ -12,6 +12,8 @@
 //	rig.go           Process: start, wait until it answers, stop, kill
 //	consentd.go      Consentd: a data directory, a site and the program over them
 //	site.go          the site's configuration, and the wording its visitors are shown
+//	subjects.go      a population of subjects that can be drawn from without remembering it
+//	store.go         writing it into a ledger, in bulk
 //	metrics.go       reading /metrics
 //	warehouse.go     counting what arrived in the embedded ClickHouse
 //	usage.go         Usage: processor time of generator, server, engine and everything else

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/consentd/consentd/storage/engine"
@@ -16,13 +15,12 @@ var ErrSlow = errors.New("rig: did not happen in time")
 
 // Warehouse connects to the embedded ClickHouse of a running program, to see what has arrived there without
 // asking the program. The caller closes it.
-func (c *Consentd) Warehouse(ctx context.Context) (*warehouse.Warehouse, error) {
-	// One folder below the data directory holds the engine; its name is the program's business.
-	found, err := filepath.Glob(filepath.Join(c.Data(), "*", "connection.json"))
-	if err != nil || len(found) != 1 {
-		return nil, fmt.Errorf("rig: %d embedded ClickHouse folders below %s", len(found), c.Data())
+func (c *Consentd) Warehouse() (*warehouse.Warehouse, error) {
+	dir, err := c.below("connection.json")
+	if err != nil {
+		return nil, err
 	}
-	conn, err := engine.Running(filepath.Dir(found[0]))
+	conn, err := engine.Running(dir)
 	if err != nil {
 		return nil, err
 	}
