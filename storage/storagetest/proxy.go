@@ -18,6 +18,7 @@ type Proxy struct {
 	listener net.Listener
 	links    map[*link]struct{}
 	cutAfter int64 // bytes client→server still to pass before every link is cut; -1: no cut
+	muteIn   int64 // bytes client→server still to pass before answers vanish; -1: not asked for
 	swallow  bool  // answers of the server vanish
 	stalled  bool  // nothing passes in either direction
 	sent     int64 // bytes passed client→server since NewProxy
@@ -36,7 +37,7 @@ func (l *link) close() {
 // NewProxy opens a healthy link to target (host:port). It ends with the test.
 func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
-	p := &Proxy{target: target, links: map[*link]struct{}{}, cutAfter: -1}
+	p := &Proxy{target: target, links: map[*link]struct{}{}, cutAfter: -1, muteIn: -1}
 	p.changed = sync.NewCond(&p.mu)
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -70,11 +71,13 @@ func (p *Proxy) CutAfter(n int64) {
 	p.cutAfter = n
 }
 
-// SwallowAnswers lets requests pass and drops what the server answers: it works, the client never hears.
-func (p *Proxy) SwallowAnswers() {
+// SwallowAnswersAfter lets n more bytes pass from client to server, over all links, and from then on drops
+// what the server answers: it works, the client never hears. With n over the size of a statement and under
+// that of its rows, the server's go-ahead passes and its confirmation does not.
+func (p *Proxy) SwallowAnswersAfter(n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.swallow = true
+	p.muteIn = n
 }
 
 // Stall holds everything in both directions; connections stay open.
@@ -92,7 +95,7 @@ func (p *Proxy) Heal(t testing.TB) {
 	if p.swallow {
 		p.dropAll()
 	}
-	p.cutAfter, p.swallow, p.stalled = -1, false, false
+	p.cutAfter, p.muteIn, p.swallow, p.stalled = -1, -1, false, false
 	p.changed.Broadcast()
 	if p.listener != nil {
 		return
@@ -196,6 +199,10 @@ func (p *Proxy) passRequest(n int) (int, bool) {
 		p.cutAfter -= int64(n)
 	}
 	p.sent += int64(n)
+	if p.muteIn >= 0 {
+		p.muteIn = max(0, p.muteIn-int64(n))
+		p.swallow = p.swallow || p.muteIn == 0
+	}
 	return n, alive
 }
 

@@ -130,14 +130,7 @@ func TestASwallowedAnswerIsCountedOnce(t *testing.T) {
 	if err := w.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	// The server's go-ahead must pass, so swallow from the moment rows flow.
-	base := proxy.Sent()
-	go func() {
-		for proxy.Sent() < base+20_000 {
-			time.Sleep(100 * time.Microsecond)
-		}
-		proxy.SwallowAnswers()
-	}()
+	proxy.SwallowAnswersAfter(20_000) // the server's go-ahead must pass, its confirmation must not
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	err := make(chan error, 1)

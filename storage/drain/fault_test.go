@@ -1,0 +1,467 @@
+package drain_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/consentd/consentd/storage/consent"
+	"github.com/consentd/consentd/storage/drain"
+	"github.com/consentd/consentd/storage/ledger"
+	"github.com/consentd/consentd/storage/storagetest"
+)
+
+func TestWhateverTheNetworkDoesEveryProofIsCountedOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		hurt func(r *rig, p *storagetest.Proxy)
+		// felt waits until the failure has struck.
+		felt func(r *rig, p *storagetest.Proxy) bool
+	}{
+		"connections are refused": {
+			func(_ *rig, p *storagetest.Proxy) { p.Refuse() },
+			func(r *rig, _ *storagetest.Proxy) bool {
+				return r.metric("consentd_drain_up") == 0 && r.metric("consentd_drain_backlog_rows", "stream", "proofs") == 600
+			},
+		},
+		"the link dies in the middle of the facts": {
+			func(_ *rig, p *storagetest.Proxy) { p.CutAfter(20_000) },
+			func(_ *rig, p *storagetest.Proxy) bool { return p.Cuts() == 1 },
+		},
+		"the link dies in the middle of the personal part": {
+			// 600 proofs take some 60 KB of facts and 60 KB of the rest.
+			func(_ *rig, p *storagetest.Proxy) { p.CutAfter(90_000) },
+			func(_ *rig, p *storagetest.Proxy) bool { return p.Cuts() == 1 },
+		},
+		"answers get lost": {
+			func(_ *rig, p *storagetest.Proxy) { p.SwallowAnswersAfter(10_000) },
+			func(r *rig, p *storagetest.Proxy) bool {
+				return p.Swallowed() > 0 && r.count("SELECT count() FROM consent_facts") > 400
+			},
+		},
+		"nothing moves any more": {
+			func(_ *rig, p *storagetest.Proxy) { p.Stall() },
+			func(r *rig, _ *storagetest.Proxy) bool {
+				return r.metric("consentd_drain_backlog_rows", "stream", "proofs") == 600
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.migrate()
+			proxy := storagetest.NewProxy(t, kit.Engine(t).Addr())
+			d := drain.New(r.options(r.warehouse(proxy)))
+			r.run(d)
+			r.append(400)
+			r.shipped(d)
+
+			c.hurt(r, proxy)
+			r.append(600)
+			storagetest.Eventually(t, 20*time.Second, "the failure is felt", func() bool { return c.felt(r, proxy) })
+			proxy.Heal(t)
+
+			r.append(100)
+			r.shipped(d)
+			r.exact()
+			if up := r.metric("consentd_drain_up"); up != 1 {
+				t.Errorf("consentd_drain_up is %v after all is well", up)
+			}
+		})
+	}
+}
+
+func TestAForgottenTokenWindowIsAbsorbedByTheTables(t *testing.T) {
+	r := newRig(t)
+	r.migrate()
+	for _, table := range []string{"consent_facts", "consent_personal", "rates_hourly"} {
+		r.exec("ALTER TABLE " + table + " MODIFY SETTING non_replicated_deduplication_window = 0")
+	}
+	r.stopMerges()
+	o := r.options(r.warehouse(nil))
+	o.Ledger = &crashing{Ledger: r.ledger, saves: 2} // range saved, batch sent, cursor lost
+	r.append(500)
+	if err := drain.New(o).Run(t.Context()); !errors.Is(err, errCrash) {
+		t.Fatalf("Run: %v", err)
+	}
+	o = r.options(r.warehouse(nil))
+	o.Metrics = nil
+	d := drain.New(o)
+	r.run(d)
+	r.shipped(d)
+	if n := r.count("SELECT count() FROM consent_facts"); n != 1000 {
+		t.Errorf("%d rows stored, want 1000: this test no longer tests duplicates", n)
+	}
+	r.exact()
+}
+
+func TestAWarehouseThatIsDownForTheWholeRunGetsEverythingLater(t *testing.T) {
+	r := newRig(t)
+	proxy := storagetest.NewProxy(t, kit.Engine(t).Addr())
+	proxy.Refuse()
+	d := drain.New(r.options(r.warehouse(proxy)))
+	stop := r.run(d)
+	r.append(800)
+	storagetest.Eventually(t, 10*time.Second, "the outage is reported", func() bool { return d.Health() != nil })
+	if n := d.Backlog(consent.StreamProofs); n != 800 {
+		t.Errorf("backlog %d, want 800", n)
+	}
+	stop()
+	proxy.Heal(t)
+	o := r.options(r.warehouse(proxy))
+	o.Metrics = nil // the registry has those of the first
+	d = drain.New(o)
+	r.run(d)
+	r.shipped(d)
+	r.exact()
+}
+
+func TestKillingTheEngineLosesNothingAndCountsNothingTwice(t *testing.T) {
+	e := storagetest.OwnEngine(t)
+	r := newRigAt(t, storagetest.FreshDatabase(t, e.URL()))
+	d := drain.New(r.options(r.warehouse(nil)))
+	r.run(d)
+	var stop atomic.Bool
+	finished := make(chan struct{})
+	go func() {
+		defer close(finished)
+		for !stop.Load() {
+			r.append(200)
+		}
+	}()
+	for range 3 {
+		before := r.metric("consentd_drain_rows_total", "stream", "proofs")
+		storagetest.Eventually(t, time.Minute, "rows flow", func() bool {
+			return r.metric("consentd_drain_rows_total", "stream", "proofs") > before+400
+		})
+		pid := e.Connection().PID
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		storagetest.Eventually(t, time.Minute, "the engine is back", func() bool {
+			return e.Connection().PID != pid && e.Health() == nil
+		})
+	}
+	stop.Store(true)
+	<-finished
+	r.shipped(d)
+	r.exact()
+}
+
+// errCrash is how a crashing ledger says that the program died here.
+var errCrash = errors.New("crashed")
+
+// crashing is a ledger whose program dies at a save of the proofs' cursor: the save does not happen.
+type crashing struct {
+	*ledger.Ledger
+	saves int // the one that fails, counted from 1
+	n     int
+}
+
+func (c *crashing) SaveCursor(s consent.Stream, cur consent.Cursor) error {
+	if s == consent.StreamProofs {
+		if c.n++; c.n >= c.saves {
+			return errCrash
+		}
+	}
+	return c.Ledger.SaveCursor(s, cur)
+}
+
+// forgetful is a ledger that does not keep ranges, only what has been confirmed: the negative control.
+type forgetful struct{ drain.Ledger }
+
+func (f forgetful) SaveCursor(s consent.Stream, c consent.Cursor) error {
+	return f.Ledger.SaveCursor(s, consent.Cursor{Next: c.Next, End: c.Next})
+}
+
+func TestARetryAfterACrashSendsTheSameRangeUnderTheSameToken(t *testing.T) {
+	for name, c := range map[string]struct {
+		wrap   func(drain.Ledger) drain.Ledger
+		stored uint64 // rows in the facts table while nothing merges
+	}{
+		"with the range in the ledger the server drops the copy":              {func(l drain.Ledger) drain.Ledger { return l }, 900},
+		"control: without it the range grows, and the copy is stored as well": {func(l drain.Ledger) drain.Ledger { return forgetful{l} }, 1400},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.migrate()
+			r.stopMerges()
+			r.append(500)
+			o := r.options(r.warehouse(nil))
+			o.Ledger = c.wrap(&crashing{Ledger: r.ledger, saves: 2})
+			if err := drain.New(o).Run(t.Context()); !errors.Is(err, errCrash) {
+				t.Fatalf("Run: %v", err)
+			}
+			if n := r.count("SELECT count() FROM consent_facts"); n != 500 {
+				t.Fatalf("%d rows were sent before the crash, want 500", n)
+			}
+			r.append(400)
+			o = r.options(r.warehouse(nil))
+			o.Ledger, o.Metrics = c.wrap(r.ledger), nil
+			d := drain.New(o)
+			r.run(d)
+			r.shipped(d)
+			if n := r.count("SELECT count() FROM consent_facts"); n != c.stored {
+				t.Errorf("%d rows stored, want %d", n, c.stored)
+			}
+			r.exact() // exact either way: the tables are the second line
+		})
+	}
+}
+
+func TestRefusedRowsAreSetAsideAndTheirNeighboursArrive(t *testing.T) {
+	for name, c := range map[string]struct {
+		table string
+		bad   []int
+	}{
+		"one row in the middle":         {"consent_facts", []int{333}},
+		"the first and the last":        {"consent_facts", []int{0, 999}},
+		"three neighbours":              {"consent_facts", []int{500, 501, 502}},
+		"a row its personal part fails": {"consent_personal", []int{77}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.migrate()
+			const secret = "https://shop.example/secret"
+			if c.table == "consent_facts" {
+				r.exec("ALTER TABLE consent_facts ADD CONSTRAINT no_qq CHECK country != 'QQ'")
+			} else {
+				r.exec("ALTER TABLE consent_personal ADD CONSTRAINT no_secret CHECK page != '" + secret + "'")
+			}
+			proofs := r.g.Proofs(1000)
+			ids := map[string]bool{}
+			for _, i := range c.bad {
+				ids[proofs[i].ID.String()] = true
+				proofs[i].Country, proofs[i].Personal.Page = "QQ", secret
+				proofs[i].Commitment = proofs[i].Personal.Commit()
+			}
+			r.appendProofs(proofs)
+			var bad []uint64
+			for seq, p := range r.proofs {
+				if ids[p.ID.String()] {
+					bad = append(bad, seq)
+				}
+			}
+			d := drain.New(r.options(r.warehouse(nil)))
+			r.run(d)
+			r.shipped(d)
+			r.append(50)
+			r.shipped(d)
+			asides, err := r.ledger.SetAsides()
+			if err != nil || len(asides) != len(bad) {
+				t.Fatalf("%d rows set aside, want %d, %v", len(asides), len(bad), err)
+			}
+			for _, a := range asides {
+				if p := r.proofs[a.Seq]; p == nil || !ids[p.ID.String()] || a.Stream != consent.StreamProofs || !strings.Contains(a.Why, "VIOLATED_CONSTRAINT") {
+					t.Errorf("set aside: %+v", a)
+				}
+			}
+			if c.table == "consent_facts" {
+				r.exact(bad...)
+			} else if n := r.count("SELECT countIf(NOT erased) FROM consents"); n != 1049 {
+				t.Errorf("%d whole rows, want 1049", n)
+			}
+			if got := r.metric("consentd_drain_set_aside_total"); got != float64(len(bad)) {
+				t.Errorf("consentd_drain_set_aside_total is %v, want %d", got, len(bad))
+			}
+			if log := r.log.String(); strings.Contains(log, secret) || strings.Contains(log, "QQ") || strings.Count(log, "level=ERROR") != len(bad) {
+				t.Errorf("the log has one error a row and nothing personal:\n%s", log)
+			}
+			if d.Health() != nil {
+				t.Errorf("a refused row is no outage: %v", d.Health())
+			}
+			// A restart does not forget them.
+			o := r.options(r.warehouse(nil))
+			o.Metrics = nil
+			r.run(drain.New(o))
+			storagetest.Eventually(t, 5*time.Second, "the restart reports them", func() bool {
+				return strings.Contains(r.log.String(), fmt.Sprintf("rows=%d", len(bad)))
+			})
+		})
+	}
+}
+
+// damaged is a ledger that hands out broken bytes for one proof.
+type damaged struct {
+	*ledger.Ledger
+	seq uint64
+}
+
+func (l damaged) Scan(s consent.Stream, first, end uint64, fn func(uint64, []byte) error) error {
+	return l.Ledger.Scan(s, first, end, func(seq uint64, raw []byte) error {
+		if s == consent.StreamProofs && seq == l.seq {
+			raw = raw[:len(raw)-1]
+		}
+		return fn(seq, raw)
+	})
+}
+
+func TestAnEntryThatCannotBeDecodedIsSetAside(t *testing.T) {
+	for _, seq := range []uint64{0, 150, 299} {
+		r := newRig(t)
+		r.append(300)
+		o := r.options(r.warehouse(nil))
+		o.Ledger, o.BatchRows = damaged{r.ledger, seq}, 100
+		d := drain.New(o)
+		r.run(d)
+		r.shipped(d)
+		r.exact(seq)
+		if a, err := r.ledger.SetAsides(); err != nil || len(a) != 1 || a[0].Seq != seq {
+			t.Errorf("set aside: %+v, %v", a, err)
+		}
+	}
+}
+
+// gappy is a ledger that lost an entry nobody had shipped.
+type gappy struct{ *ledger.Ledger }
+
+func (l gappy) Scan(s consent.Stream, first, end uint64, fn func(uint64, []byte) error) error {
+	return l.Ledger.Scan(s, first, end, func(seq uint64, raw []byte) error {
+		if seq == 5 {
+			return nil
+		}
+		return fn(seq, raw)
+	})
+}
+
+func TestAGapEndsTheRun(t *testing.T) {
+	r := newRig(t)
+	r.append(10)
+	o := r.options(r.warehouse(nil))
+	o.Ledger = gappy{r.ledger}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := drain.New(o).Run(ctx); !errors.Is(err, drain.ErrGap) {
+		t.Errorf("Run: %v", err)
+	}
+}
+
+func TestAShutdownDoesNotWaitForAStalledWarehouse(t *testing.T) {
+	r := newRig(t)
+	r.migrate()
+	proxy := storagetest.NewProxy(t, kit.Engine(t).Addr())
+	d := drain.New(r.options(r.warehouse(proxy)))
+	stop := r.run(d)
+	r.append(10)
+	r.shipped(d)
+	proxy.Stall()
+	r.append(10)
+	storagetest.Eventually(t, 5*time.Second, "a batch is on its way", func() bool {
+		c, err := r.ledger.Cursor(consent.StreamProofs)
+		return err == nil && c.End > c.Next
+	})
+	start := time.Now()
+	stop()
+	if took := time.Since(start); took > 3*time.Second {
+		t.Errorf("Run took %v to end", took)
+	}
+}
+
+func TestALostWarehouseIsFilledAgainByRewinding(t *testing.T) {
+	r := newRig(t)
+	o := r.options(r.warehouse(nil))
+	o.BatchRows = 100
+	d := drain.New(o)
+	r.run(d)
+	r.append(650)
+	r.shipped(d)
+	r.exact()
+	for _, table := range []string{"consent_facts", "consent_personal", "rates_hourly"} {
+		r.exec("DROP TABLE " + table + " SYNC") // the tables come back by Migrate, after the first failure
+	}
+	r.exec("DROP TABLE rates_hourly_feed SYNC")
+	r.exec("TRUNCATE TABLE schema_migrations")
+
+	if err := d.Rewind(t.Context(), consent.StreamProofs, r.ledger.First(consent.StreamProofs)); err != nil {
+		t.Fatal(err)
+	}
+	r.shipped(d)
+	r.exact()
+
+	// Rewinding over rows that are there changes no count.
+	if err := d.Rewind(t.Context(), consent.StreamProofs, 320); err != nil {
+		t.Fatal(err)
+	}
+	r.append(50)
+	r.shipped(d)
+	r.exact()
+	if err := d.Rewind(t.Context(), consent.StreamProofs, 100_000); !errors.Is(err, drain.ErrRewind) {
+		t.Errorf("rewinding into the future: %v", err)
+	}
+}
+
+func TestOnlyShippedAndAgedEntriesAreTrimmed(t *testing.T) {
+	r := newRig(t)
+	var ahead atomic.Int64 // of the drain's clock
+	o := r.options(r.warehouse(nil))
+	o.Clock = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	d := drain.New(o)
+	stop := r.run(d)
+	r.append(2000)
+	r.shipped(d)
+	first := func() uint64 { return r.ledger.First(consent.StreamProofs) }
+	var marks drain.Marks
+	trim := func() {
+		t.Helper()
+		if err := d.TrimOnce(&marks); err != nil {
+			t.Fatal(err)
+		}
+	}
+	trim()
+	ahead.Store(int64(23 * time.Hour))
+	trim()
+	if first() != 0 {
+		t.Fatalf("trimmed up to %d within the grace period", first())
+	}
+	stop()
+	r.append(1000) // recorded, not shipped
+	ahead.Store(int64(25 * time.Hour))
+	trim() // what was shipped long ago goes
+	if first() == 0 || first() > 2000 {
+		t.Fatalf("after the grace period entries from %d are held, want 1 to 2000", first())
+	}
+
+	o.Metrics = nil
+	d = drain.New(o)
+	r.run(d)
+	r.shipped(d)
+	marks = drain.Marks{}
+	was := first()
+	trim() // shipped a moment ago, however old
+	if first() != was {
+		t.Errorf("entries were trimmed the moment they were shipped")
+	}
+	ahead.Add(int64(drain.Settle))
+	trim()
+	if next := r.ledger.Next(consent.StreamProofs); first() > next-drain.KeepProofs || first() <= was {
+		t.Errorf("entries from %d of %d are held, want the last %d or a few more", first(), next, drain.KeepProofs)
+	}
+}
+
+func TestAnEntrySetAsideIsNeverTrimmed(t *testing.T) {
+	r := newRig(t)
+	var ahead atomic.Int64
+	o := r.options(r.warehouse(nil))
+	o.Clock = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	d := drain.New(o)
+	r.run(d)
+	r.append(3000)
+	r.shipped(d)
+	if err := r.ledger.SetAside(consent.SetAside{Stream: consent.StreamProofs, Seq: 300, Why: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	var marks drain.Marks
+	for range 3 {
+		if err := d.TrimOnce(&marks); err != nil {
+			t.Fatal(err)
+		}
+		ahead.Add(int64(25 * time.Hour))
+	}
+	first := r.ledger.First(consent.StreamProofs)
+	if first > 300 || first == 0 {
+		t.Errorf("entries from %d are held, want 1 to 300", first)
+	}
+}

@@ -1,0 +1,107 @@
+package drain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/consentd/consentd/storage/consent"
+)
+
+const (
+	// trimEvery bounds how much one DeleteRange forgets at once, and how late.
+	trimEvery = time.Minute
+
+	// settle is how long this process must have seen an entry as shipped before it is trimmed, however old it
+	// is: a backlog of days is not forgotten in the minute it arrives. Well over the half minute in which
+	// Linux writes out what ClickHouse did not fsync.
+	settle = 15 * time.Minute
+
+	// keepProofs is the tail of the proofs stream that stays whatever its age: the log's newest tiles are
+	// computed from it.
+	keepProofs = 512
+)
+
+// mark says that everything before seq was shipped at that time.
+type mark struct {
+	at  time.Time
+	seq uint64
+}
+
+func (d *Drain) trimLoop(ctx context.Context) error {
+	t := time.NewTicker(trimEvery)
+	defer t.Stop()
+	marks := make([][]mark, len(d.streams))
+	for {
+		for _, s := range d.streams {
+			if err := s.trim(&marks[s.id]); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// trim forgets the entries of s that were recorded before the grace period and shipped before settle.
+func (s *stream) trim(marks *[]mark) error {
+	now := s.d.opt.Clock()
+	*marks = append(*marks, mark{now, s.shipped.Load()})
+	before := uint64(0)
+	for len(*marks) > 0 && now.Sub((*marks)[0].at) >= min(settle, s.d.opt.Grace) {
+		before = (*marks)[0].seq
+		*marks = (*marks)[1:]
+	}
+	if before == 0 {
+		return nil
+	}
+	// A rewind may have moved the cursor back since.
+	before, err := s.trimmable(min(before, s.shipped.Load()), consent.ToMillis(now.Add(-s.d.opt.Grace)))
+	if err != nil || before <= s.d.opt.Ledger.First(s.id) {
+		return err
+	}
+	return s.d.opt.Ledger.Trim(s.id, before)
+}
+
+// trimmable cuts before down to entries older than limit, to the tail the log needs, and to the oldest row
+// set aside: what the warehouse refused is held by the ledger alone.
+func (s *stream) trimmable(before uint64, limit consent.Millis) (uint64, error) {
+	if s.id == consent.StreamProofs {
+		next := s.d.opt.Ledger.Next(s.id)
+		before = min(before, next-min(next, keepProofs))
+	}
+	asides, err := s.d.opt.Ledger.SetAsides()
+	if err != nil {
+		return 0, err
+	}
+	for _, a := range asides {
+		if a.Stream == s.id {
+			before = min(before, a.Seq)
+		}
+	}
+	return s.olderThan(limit, s.d.opt.Ledger.First(s.id), before)
+}
+
+// olderThan finds, by halving, the first entry of [lo, hi) recorded at limit or later: times of an edge never
+// fall, but for the moment between stamping a proof and queueing it.
+func (s *stream) olderThan(limit consent.Millis, lo, hi uint64) (uint64, error) {
+	for lo < hi {
+		mid := lo + (hi-lo)/2
+		b, err := s.read(mid, mid+1)
+		switch {
+		case errors.Is(err, ErrGap):
+			return 0, fmt.Errorf("%w: %s %d", ErrGap, s.name, mid)
+		case err != nil:
+			return 0, err
+		case b.damaged, b.oldest >= limit:
+			hi = mid
+		default:
+			lo = mid + 1
+		}
+	}
+	return lo, nil
+}
