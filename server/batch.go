@@ -1,0 +1,276 @@
+package server
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/consentd/consentd/server/admit"
+	"github.com/consentd/consentd/server/wire"
+	"github.com/consentd/consentd/storage/consent"
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+)
+
+// maxSubjects is how many one call may ask about (DESIGN §8).
+const maxSubjects = 10_000
+
+// chunk is how many subjects one worker takes at a time: enough to forget the cost of taking them, few enough
+// that the ledger does not spread them again.
+const chunk = 128
+
+// lookupMany answers where up to 10,000 subjects stand, in the order asked. A subject that cannot be read gets
+// its own error, and the others their answers.
+func (s *Server) lookupMany(c *fiber.Ctx, v *view) error {
+	ctx := c.Context()
+	doc, err := body(ctx, maxLargeBody)
+	if err != nil {
+		return err
+	}
+	q, _ := s.many.Get().(*many)
+	if q == nil {
+		q = new(many)
+	}
+	defer s.release(q)
+	names, err := q.decode(doc)
+	if err != nil {
+		return err
+	}
+	purposes, err := v.pick(names)
+	if err != nil {
+		return err
+	}
+	now := s.opt.Ledger.Now()
+	if err := s.answerMany(v, q, purposes, now); err != nil {
+		return err
+	}
+	b := append(begin(ctx), `{"as_of":`...)
+	b = consent.AppendMillis(b, now)
+	b = append(b, `,"results":[`...)
+	for i, part := range q.answers {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, part...)
+	}
+	finish(ctx, fasthttp.StatusOK, mimeJSON, append(b, "]}"...))
+	s.metrics.subjects.Add(float64(len(q.subjects)))
+	return nil
+}
+
+// many is the working memory of one call, reused by later ones.
+type many struct {
+	subjects []posed
+	answers  [][]byte // one per chunk: its results, separated by commas
+}
+
+// posed is one subject as asked.
+type posed struct {
+	kind  consent.Kind
+	value string
+	code  string // why it cannot be answered; "" if it can
+}
+
+// release forgets who was asked about and keeps the room.
+func (s *Server) release(q *many) {
+	clear(q.subjects)
+	q.subjects = q.subjects[:0]
+	s.many.Put(q)
+}
+
+// decode reads {"purposes":[…],"subjects":[…]}.
+func (q *many) decode(doc string) (purposes []string, err error) {
+	subjects := false
+	r := wire.New(doc, bodyDepth)
+	if r.Object() {
+		for r.Next() {
+			switch r.Name() {
+			case "purposes":
+				purposes = readPurposes(&r)
+			case "subjects":
+				subjects = true
+				q.readSubjects(&r)
+			default:
+				r.Unknown()
+			}
+		}
+		if !subjects {
+			r.Missing("subjects")
+		}
+	}
+	return purposes, readErrors(&r)
+}
+
+// maxPurposes bounds the list; no site asks for as many.
+const maxPurposes = 64
+
+func readPurposes(r *wire.Reader) (all []string) {
+	if !r.Array() {
+		return nil
+	}
+	for r.Next() {
+		if len(all) == maxPurposes {
+			r.Wrong(codeTooManyPurposes)
+			continue
+		}
+		all = append(all, r.Text(maxWord))
+	}
+	return all
+}
+
+func (q *many) readSubjects(r *wire.Reader) {
+	if !r.Array() {
+		return
+	}
+	for r.Next() {
+		if len(q.subjects) == maxSubjects {
+			r.TooMany(codeTooManySubjects)
+			return
+		}
+		q.subjects = append(q.subjects, readPosed(r))
+	}
+}
+
+// readPosed reads one subject. What is wrong with it is its own error, not the document's.
+func readPosed(r *wire.Reader) (p posed) {
+	if r.Kind() != wire.Object {
+		r.Skip()
+		return posed{code: wire.CodeWrongType}
+	}
+	members := 0
+	r.Object()
+	for r.Next() {
+		members++
+		kind, known := kindOf(r.Name())
+		if !known || r.Kind() != wire.Text {
+			p.code = wire.CodeWrongType
+			if !known {
+				p.code = admit.InvalidSubject
+			}
+			r.Skip()
+			continue
+		}
+		p.kind, p.value = kind, r.Raw()
+	}
+	if members != 1 && p.code == "" {
+		p.code = admit.InvalidSubject
+	}
+	return p
+}
+
+// answerMany fills q.answers, over all cores when there is enough to do.
+func (s *Server) answerMany(v *view, q *many, purposes []*asked, now consent.Millis) error {
+	chunks := (len(q.subjects) + chunk - 1) / chunk
+	for len(q.answers) < chunks {
+		q.answers = append(q.answers, nil)
+	}
+	q.answers = q.answers[:chunks]
+	ids := make([]string, len(purposes))
+	for i, p := range purposes {
+		ids[i] = p.id
+	}
+	var next atomic.Int64
+	var failed atomic.Pointer[error]
+	work := func() {
+		w := batchWorker{s: s, v: v, purposes: purposes, ids: ids, now: now}
+		for failed.Load() == nil {
+			i := int(next.Add(1)) - 1
+			if i >= chunks {
+				return
+			}
+			var err error
+			from := i * chunk
+			if q.answers[i], err = w.answer(q.answers[i][:0], q.subjects[from:min(from+chunk, len(q.subjects))]); err != nil {
+				failed.Store(&err)
+			}
+		}
+	}
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), chunks) - 1 {
+		wg.Go(work)
+	}
+	work()
+	wg.Wait()
+	if err := failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// batchWorker answers chunks; it belongs to one goroutine.
+type batchWorker struct {
+	s        *Server
+	v        *view
+	purposes []*asked
+	ids      []string
+	now      consent.Millis
+	keys     []consent.SubjectKey // of the subjects that could be read
+	errs     []error              // parallel to the chunk; nil where keys has one
+}
+
+// errPosed carries a code found while reading.
+type errPosed string
+
+func (e errPosed) Error() string { return string(e) }
+
+func (w *batchWorker) answer(b []byte, subjects []posed) ([]byte, error) {
+	w.keys, w.errs = w.keys[:0], w.errs[:0]
+	for i := range subjects {
+		key, err := w.key(&subjects[i])
+		if err == nil {
+			w.keys = append(w.keys, key)
+		}
+		w.errs = append(w.errs, err)
+	}
+	i := 0 // the subject whose turn it is
+	err := w.s.opt.Ledger.Standings(w.v.site.ID, w.keys, w.ids, func(_ int, sts []consent.Standing) {
+		for w.errs[i] != nil {
+			b = appendSubjectError(comma(b), w.errs[i])
+			i++
+		}
+		b = append(comma(b), `{"decisions":{`...)
+		for j, p := range w.purposes {
+			if j > 0 {
+				b = append(b, ',')
+			}
+			b = appendStanding(b, sts[j], p, w.now)
+		}
+		b = append(b, "}}"...)
+		i++
+	})
+	for ; i < len(w.errs) && err == nil; i++ {
+		b = appendSubjectError(comma(b), w.errs[i])
+	}
+	return b, err
+}
+
+func (w *batchWorker) key(p *posed) (consent.SubjectKey, error) {
+	if p.code != "" {
+		return consent.SubjectKey{}, errPosed(p.code)
+	}
+	s, err := consent.ParseSubject(p.kind, p.value, w.v.site.Region)
+	if err != nil {
+		return consent.SubjectKey{}, err
+	}
+	return w.v.site.Keyer.Key(s), nil
+}
+
+func comma(b []byte) []byte {
+	if len(b) > 0 {
+		b = append(b, ',')
+	}
+	return b
+}
+
+// appendSubjectError appends the error of one subject; it never repeats the identifier.
+func appendSubjectError(b []byte, err error) []byte {
+	code, detail := admit.InvalidSubject, admit.SubjectHelp(err)
+	if posed, ok := err.(errPosed); ok {
+		code, detail = string(posed), "one member, named device, email, phone, external or key, with a text"
+	}
+	b = append(b, `{"error":{"code":"`...)
+	b = append(b, code...)
+	b = append(b, `","detail":`...)
+	b = consent.AppendJSONString(b, detail)
+	return append(b, "}}"...)
+}

@@ -1,0 +1,131 @@
+package server
+
+import (
+	"strings"
+
+	"github.com/consentd/consentd/widget"
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+)
+
+// Cache rules of the script tag. Five minutes is how long a corrected text may go unseen; a day of
+// stale-while-revalidate means nobody waits for the check; the form with a hash never changes.
+const (
+	bundleCache  = "public, max-age=300, stale-while-revalidate=86400"
+	missingCache = "public, max-age=60"
+	mimeScript   = "text/javascript; charset=utf-8"
+)
+
+// bundle serves /s/{site}.js and /s/{site}.{hash}.js.
+//
+// # Why an old hash is a 404
+//
+// A page that pins a hash also pins its integrity, so a redirect to the current script would only be blocked.
+// The last few versions are still served while this process lives; after that the page is told, in its
+// console, to take the script tag without a hash, or the current one.
+func (s *Server) bundle(c *fiber.Ctx, _ *view) error {
+	ctx := c.Context()
+	id, hash, ok := scriptName(c.Params("file"))
+	if !ok {
+		return refuse(404, codeNotFound, "scripts are /s/{site}.js and /s/{site}.{hash}.js")
+	}
+	v, err := s.site(id)
+	if err != nil {
+		missingScript(ctx, "there is no site of this name on this server")
+		return nil
+	}
+	if err := s.publish(v); err != nil {
+		return err
+	}
+	b, err := v.bundle()
+	if err != nil {
+		return err
+	}
+	if hash != "" && hash != b.Hash {
+		if b, ok = s.bundles.Find(v.site.ID, hash); !ok {
+			missingScript(ctx, "this version of the script is gone; take the address without a hash, or the current one")
+			return nil
+		}
+	}
+	sendBundle(ctx, b, hash != "")
+	return nil
+}
+
+// scriptName splits site.js and site.hash.js; a site id has no dot.
+func scriptName(file string) (id, hash string, ok bool) {
+	stem, ok := strings.CutSuffix(file, ".js")
+	id, hash, dotted := strings.Cut(stem, ".")
+	return id, hash, ok && id != "" && (!dotted || hash != "") && !strings.Contains(hash, ".")
+}
+
+func sendBundle(ctx *fasthttp.RequestCtx, b *widget.Bundle, pinned bool) {
+	h := &ctx.Response.Header
+	if pinned {
+		forever(h)
+	} else {
+		h.Set(fasthttp.HeaderCacheControl, bundleCache)
+		public(h)
+	}
+	h.Set(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
+	h.Set(fasthttp.HeaderETag, b.ETag)
+	if fresh(ctx, b.ETag) {
+		ctx.Response.SetStatusCode(fasthttp.StatusNotModified)
+		return
+	}
+	h.SetContentType(mimeScript)
+	accept := text(ctx.Request.Header.Peek(fasthttp.HeaderAcceptEncoding))
+	switch {
+	case accepts(accept, "br"):
+		h.SetContentEncoding("br")
+		ctx.Response.SetBodyRaw(b.Brotli)
+	case accepts(accept, "gzip"):
+		h.SetContentEncoding("gzip")
+		ctx.Response.SetBodyRaw(b.Gzip)
+	default:
+		ctx.Response.SetBodyRaw(b.JS)
+	}
+}
+
+// missingScript tells the owner of the page, in the only place they look. why is one of our sentences.
+func missingScript(ctx *fasthttp.RequestCtx, why string) {
+	h := &ctx.Response.Header
+	h.Set(fasthttp.HeaderCacheControl, missingCache)
+	public(h)
+	h.SetContentType(mimeScript)
+	ctx.Response.SetStatusCode(fasthttp.StatusNotFound)
+	ctx.Response.SetBodyString("// consentd: " + why + ".\nconsole.warn(\"consentd: " + why + ".\");\n")
+}
+
+// accepts reads Accept-Encoding (RFC 9110 §12.5.3) as far as one coding goes: named, or covered by *, and not
+// with q=0.
+func accepts(header, coding string) bool {
+	star := false
+	for item := range strings.SplitSeq(header, ",") {
+		name, params, _ := strings.Cut(item, ";")
+		switch name = strings.TrimSpace(name); {
+		case strings.EqualFold(name, coding):
+			return !zeroWeight(params)
+		case name == "*":
+			star = !zeroWeight(params)
+		}
+	}
+	return star
+}
+
+func zeroWeight(params string) bool {
+	q, ok := strings.CutPrefix(strings.ToLower(strings.TrimSpace(params)), "q=")
+	return ok && strings.Trim(q, "0.") == ""
+}
+
+// fresh reports whether the client holds the version etag (RFC 9110 §13.1.2: weak comparison).
+func fresh(ctx *fasthttp.RequestCtx, etag string) bool {
+	header := text(ctx.Request.Header.Peek(fasthttp.HeaderIfNoneMatch))
+	want := strings.TrimPrefix(etag, "W/")
+	for item := range strings.SplitSeq(header, ",") {
+		item = strings.TrimSpace(item)
+		if item == "*" || strings.TrimPrefix(item, "W/") == want {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,264 @@
+package server
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/consentd/consentd/server/admit"
+	"github.com/consentd/consentd/server/token"
+	"github.com/consentd/consentd/server/wire"
+	"github.com/consentd/consentd/storage/consent"
+	"github.com/consentd/consentd/storage/ledger"
+	"github.com/gofiber/fiber/v2"
+	"github.com/valyala/fasthttp"
+)
+
+// record takes a choice: from a page of the site, or from a program with a token of scope record. It answers
+// 201 once the choice is durable, and 200 with the same body when it already was.
+func (s *Server) record(c *fiber.Ctx, v *view) error {
+	ctx := c.Context()
+	cand := &admit.Candidate{Rules: v.rules, Now: s.opt.Ledger.Now()}
+	if err := s.vouch(ctx, v, cand, s.steps); err != nil {
+		return err
+	}
+	doc, err := body(ctx, maxBody)
+	if err != nil {
+		return err
+	}
+	if err := decodeChoice(doc, cand); err != nil {
+		return err
+	}
+	if err := s.judge(v, cand, s.steps); err != nil {
+		return err
+	}
+	p := s.proofOf(ctx, v, cand)
+	receipt, err := s.opt.Ledger.Append(s.ctx, p)
+	if err != nil {
+		return err
+	}
+	s.answerChoice(ctx, p, receipt, cand.Via)
+	return nil
+}
+
+// vouch finds out who answers for a candidate: a token, or the origin of a page, which is then held to the rate
+// its network may send at.
+func (s *Server) vouch(ctx *fasthttp.RequestCtx, v *view, cand *admit.Candidate, steps []admit.Step) error {
+	if len(ctx.Request.Header.Peek(fasthttp.HeaderAuthorization)) > 0 {
+		cand.Via = admit.API
+		claims, err := s.claims(ctx)
+		if err != nil {
+			return err
+		}
+		return claims.Allows(v.site.ID, token.ScopeRecord)
+	}
+	cand.Origin = text(ctx.Request.Header.Peek(fasthttp.HeaderOrigin))
+	refusals := cand.Gates(steps)
+	cand.Origin = "" // a view; it has served
+	if refusals != nil {
+		return refuse(403, refusals[0].Code, refusals[0].Detail)
+	}
+	return s.throttle(ctx, v)
+}
+
+// throttle takes one request from the allowance of the client's network on this site.
+func (s *Server) throttle(ctx *fasthttp.RequestCtx, v *view) error {
+	limits := v.site.Limits
+	ok, wait := s.limits.allow(v.site.ID, s.clientIP(ctx), ctx.Time(), float64(limits.ConsentsPerMinute)/60, limits.Burst)
+	if !ok {
+		return &problem{status: 429, code: codeRateLimited, retry: wait}
+	}
+	return nil
+}
+
+// judge looks up the wording and runs the admission steps.
+func (s *Server) judge(v *view, cand *admit.Candidate, steps []admit.Step) (err error) {
+	if err := s.publish(v); err != nil {
+		return err
+	}
+	if cand.Wording != "" {
+		if cand.Shown, err = s.findShown(v, cand.Wording); err != nil {
+			return err
+		}
+	}
+	if refusals := cand.Run(steps); refusals != nil {
+		return invalid(refusals)
+	}
+	return nil
+}
+
+// proofOf completes an admitted choice. What traces a person (address, browser) is taken from browsers only:
+// the caller of the API is not the person.
+func (s *Server) proofOf(ctx *fasthttp.RequestCtx, v *view, cand *admit.Candidate) *consent.Proof {
+	p := &consent.Proof{}
+	cand.Facts(p)
+	p.Edge, p.Device = s.opt.Ledger.Edge(), consent.DeviceServer
+	if cand.Via == admit.Browser {
+		ip := s.clientIP(ctx)
+		p.Personal.UserAgent = userAgent(ctx)
+		p.Country, p.Device = s.opt.Country(ip), admit.DeviceClass(p.Personal.UserAgent)
+		p.Personal.IP = keepIP(ip, v.site.IP)
+	}
+	who := cand.Who()
+	p.Personal.Subject = v.site.Keyer.Key(who)
+	if who.Kind == consent.KindEmail || who.Kind == consent.KindPhone {
+		p.Personal.Identifier = s.opt.Seal.Seal(v.site.ID, who.Kind, who.Value)
+	}
+	p.Personal.Salt = consent.NewSalt()
+	p.Commitment = p.Personal.Commit()
+	return p
+}
+
+// maxUserAgent in bytes: browsers send 80 to 250.
+const maxUserAgent = 512
+
+func userAgent(ctx *fasthttp.RequestCtx) string {
+	ua := ctx.UserAgent()
+	return strings.ToValidUTF8(string(ua[:min(len(ua), maxUserAgent)]), "")
+}
+
+func (s *Server) answerChoice(ctx *fasthttp.RequestCtx, p *consent.Proof, r ledger.Receipt, via admit.Via) {
+	status := fasthttp.StatusCreated
+	switch {
+	case r.Replayed:
+		status = fasthttp.StatusOK
+		s.metrics.replayed.Inc()
+	case via == admit.Browser:
+		s.metrics.browser.Inc()
+	default:
+		s.metrics.api.Inc()
+	}
+	b := append(begin(ctx), `{"id":"`...)
+	b = consent.AppendUUID(b, p.ID)
+	b = append(b, `","site":"`...)
+	b = append(b, p.Site...)
+	b = append(b, `","recorded_at":`...)
+	b = consent.AppendMillis(b, r.At)
+	b = append(b, `,"edge":`...)
+	b = consent.AppendJSONString(b, p.Edge)
+	b = append(b, `,"seq":`...)
+	b = strconv.AppendUint(b, r.Seq, 10)
+	if !p.Wording.IsZero() {
+		b = append(b, `,"wording":"`...)
+		b = appendHex(b, p.Wording[:])
+		b = append(b, '"')
+	}
+	b = append(b, `,"decisions":`...)
+	b = consent.AppendDecisions(b, p.Decisions)
+	finish(ctx, status, mimeJSON, append(b, '}'))
+}
+
+// Caps on single members of a body, in bytes. Longer than any valid value, so that what is merely wrong is
+// called by its own code.
+const (
+	maxID         = 64
+	maxWord       = 64
+	maxHash       = 128
+	maxIdentifier = 1100
+	bodyDepth     = 4 // a choice needs two
+)
+
+// decodeChoice reads the body of a choice into cand. doc is a copy of the request's body, so that its
+// substrings may stay in the proof.
+func decodeChoice(doc string, cand *admit.Candidate) error {
+	r := wire.New(doc, bodyDepth)
+	if r.Object() {
+		for r.Next() {
+			switch r.Name() {
+			case "id":
+				cand.ID = r.Text(maxID)
+			case "subject":
+				cand.Subject = readSubject(&r)
+			case "surface":
+				cand.Surface = r.Text(maxWord)
+			case "method":
+				cand.Method = r.Text(maxWord)
+			case "decisions":
+				cand.Decisions = readDecisions(&r)
+			case "wording":
+				cand.Wording = r.Text(maxHash)
+			case "locale":
+				cand.Locale = r.Text(maxWord)
+			case "page":
+				cand.Page = r.Text(maxBody)
+			case "prompt":
+				cand.Prompt = r.Text(maxID)
+			default:
+				r.Unknown()
+			}
+		}
+	}
+	return readErrors(&r)
+}
+
+// readErrors ends the reading of a document: what broke it, or every mistake in it.
+func readErrors(r *wire.Reader) error {
+	if err := r.End(); err != nil {
+		return err
+	}
+	mistakes := r.Mistakes()
+	if len(mistakes) == 0 {
+		return nil
+	}
+	refusals := make([]admit.Refusal, len(mistakes))
+	for i, m := range mistakes {
+		refusals[i] = admit.Refusal(m)
+	}
+	return invalid(refusals)
+}
+
+// readSubject reads {"device":"…"}: exactly one member, named for a kind.
+func readSubject(r *wire.Reader) (s admit.RawSubject) {
+	if !r.Object() {
+		return s
+	}
+	for r.Next() {
+		kind, known := kindOf(r.Name())
+		switch {
+		case !known:
+			r.Unknown()
+		case s.Kind != "":
+			r.Wrong(admit.InvalidSubject)
+		default:
+			s.Kind = kind
+			s.Value = r.Text(maxIdentifier)
+		}
+	}
+	return s
+}
+
+func kindOf(name string) (consent.Kind, bool) {
+	switch k := consent.Kind(name); k {
+	case consent.KindDevice:
+		return consent.KindDevice, true
+	case consent.KindEmail:
+		return consent.KindEmail, true
+	case consent.KindPhone:
+		return consent.KindPhone, true
+	case consent.KindExternal:
+		return consent.KindExternal, true
+	case consent.KindKey:
+		return consent.KindKey, true
+	}
+	return "", false
+}
+
+func readDecisions(r *wire.Reader) []consent.Choice {
+	if !r.Object() {
+		return nil
+	}
+	var room [8]consent.Choice
+	all := room[:0]
+	for r.Next() {
+		purpose := r.Name()
+		all = append(all, consent.Choice{Purpose: purpose, Granted: r.Bool()})
+	}
+	return append([]consent.Choice(nil), all...)
+}
+
+func appendHex(b, src []byte) []byte {
+	const digits = "0123456789abcdef"
+	for _, c := range src {
+		b = append(b, digits[c>>4], digits[c&15])
+	}
+	return b
+}

@@ -1,0 +1,127 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/valyala/fasthttp"
+	"golang.org/x/time/rate"
+)
+
+// metrics are all made and looked up before the first request: on the hot path there are only additions.
+type metrics struct {
+	requests *prometheus.CounterVec   // route, class
+	seconds  *prometheus.HistogramVec // route
+	problems *prometheus.CounterVec   // code, kind
+	panics   prometheus.Counter
+	replayed prometheus.Counter
+	recorded *prometheus.CounterVec // via
+	subjects prometheus.Counter
+	gauges   []prometheus.Collector
+
+	inFlight atomic.Int64
+	unrouted *routeMetrics
+	browser  prometheus.Counter // recorded, via browser
+	api      prometheus.Counter // recorded, via api
+}
+
+// latencyBuckets in seconds: lookups take microseconds, records milliseconds, rates up to seconds.
+func latencyBuckets() []float64 {
+	return []float64{25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1, 5}
+}
+
+func newMetrics(s *Server) *metrics {
+	m := &metrics{
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "consentd_http_requests_total",
+			Help: "Requests by route template and status class."}, []string{"route", "class"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "consentd_http_request_seconds",
+			Help: "Time from a request's last byte to its answer, by route template.", Buckets: latencyBuckets()}, []string{"route"}),
+		problems: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "consentd_http_problems_total",
+			Help: "Problems answered, by code, status and kind (refused, retry, fatal)."}, []string{"code", "status", "kind"}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{Name: "consentd_http_panics_total",
+			Help: "Handlers that panicked; each is a bug and is logged with its stack."}),
+		replayed: prometheus.NewCounter(prometheus.CounterOpts{Name: "consentd_consents_replayed_total",
+			Help: "Choices that were sent again and answered as the first time, with nothing written."}),
+		recorded: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "consentd_consents_recorded_total",
+			Help: "Choices made durable, by way in."}, []string{"via"}),
+		subjects: prometheus.NewCounter(prometheus.CounterOpts{Name: "consentd_lookup_subjects_total",
+			Help: "Subjects looked up in batches."}),
+	}
+	m.browser, m.api = m.recorded.WithLabelValues("browser"), m.recorded.WithLabelValues("api")
+	m.unrouted = m.route(&route{method: "-", path: "-"})
+	for key, state := range s.codes {
+		state.count = m.problems.WithLabelValues(key.name, strconv.Itoa(key.status), string(state.Kind))
+	}
+	m.gauges = []prometheus.Collector{
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "consentd_http_in_flight",
+			Help: "Requests being handled."}, func() float64 { return float64(m.inFlight.Load()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "consentd_http_connections",
+			Help: "Open connections."}, func() float64 { return float64(s.http.GetOpenConnectionsCount()) }),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "consentd_rate_limit_buckets",
+			Help: "Networks whose rate is being watched."}, func() float64 { return float64(s.limits.size()) }),
+	}
+	return m
+}
+
+// collectors lists everything that register publishes.
+func (m *metrics) collectors() []prometheus.Collector {
+	return append([]prometheus.Collector{m.requests, m.seconds, m.problems, m.panics, m.replayed, m.recorded, m.subjects}, m.gauges...)
+}
+
+func (m *metrics) register(r prometheus.Registerer) error {
+	var errs []error
+	for _, c := range m.collectors() {
+		errs = append(errs, r.Register(c))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("publishing metrics: %w", err)
+	}
+	return nil
+}
+
+// routeMetrics are the counters of one route.
+type routeMetrics struct {
+	class   [6]prometheus.Counter // by status / 100
+	seconds prometheus.Observer
+}
+
+func (m *metrics) route(r *route) *routeMetrics {
+	label := r.method + " " + r.path
+	rm := &routeMetrics{seconds: m.seconds.WithLabelValues(label)}
+	for i := range rm.class {
+		if i >= 2 {
+			rm.class[i] = m.requests.WithLabelValues(label, strconv.Itoa(i)+"xx")
+		}
+	}
+	return rm
+}
+
+func (rm *routeMetrics) observe(ctx *fasthttp.RequestCtx) {
+	rm.class[ctx.Response.StatusCode()/100].Inc()
+	rm.seconds.Observe(time.Since(ctx.Time()).Seconds())
+}
+
+// codeKey finds a code as it is answered.
+type codeKey struct {
+	name   string
+	status int
+}
+
+// codeState is a code with its counter and the brake on its log lines.
+type codeState struct {
+	Code
+	count prometheus.Counter
+	often rate.Sometimes
+}
+
+func codeStates(codes []Code) map[codeKey]*codeState {
+	m := make(map[codeKey]*codeState, len(codes))
+	for _, c := range codes {
+		m[codeKey{c.Name, c.Status}] = &codeState{Code: c, often: rate.Sometimes{Interval: time.Second}}
+	}
+	return m
+}

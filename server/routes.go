@@ -1,0 +1,44 @@
+package server
+
+import "github.com/gofiber/fiber/v2"
+
+// routes is the whole surface, in the order in which it is looked through: per method, the busiest first.
+func (s *Server) routes() []route {
+	return []route{
+		// What is asked before every send, and what every visitor sends.
+		{method: get, path: "/v1/sites/:site/lookup", scope: "lookup", do: s.lookup},
+		{method: post, path: "/v1/sites/:site/consents", cors: true, do: s.record},
+		{method: post, path: "/v1/sites/:site/prompts", cors: true, do: s.prompt},
+		{method: get, path: "/v1/sites/:site/devices/:device", cors: true, do: s.device},
+		{method: get, path: "/s/:file", do: s.bundle},
+
+		// With a token.
+		{method: post, path: "/v1/sites/:site/lookup", scope: "lookup", large: true, do: s.lookupMany},
+		{method: post, path: "/v1/sites/:site/history", scope: "proofs", do: s.history},
+		{method: get, path: "/v1/sites/:site/proofs/:id", scope: "proofs", do: s.proof},
+		{method: get, path: "/v1/sites/:site/rates", scope: "rates", do: s.rates},
+
+		// For everybody.
+		{method: get, path: "/v1/sites/:site/wordings/:hash", do: s.wording},
+		{method: get, path: "/healthz", do: s.healthz},
+		{method: get, path: "/readyz", do: s.readyz},
+		{method: get, path: "/openapi.yaml", do: s.openapi},
+		{method: get, path: "/docs", do: s.docs},
+		{method: get, path: "/.well-known/gpc.json", do: s.gpc},
+	}
+}
+
+const (
+	get  = fiber.MethodGet
+	post = fiber.MethodPost
+)
+
+// route is one line of the table.
+type route struct {
+	method string
+	path   string // Fiber's template; the label of metrics and logs, so that neither ever holds an id
+	scope  string // the token scope it needs; "": no token is asked for here
+	cors   bool   // pages of the site may call it
+	large  bool   // the body may reach 4 MiB instead of 16 KiB
+	do     func(c *fiber.Ctx, v *view) error
+}

@@ -1,0 +1,193 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/consentd/consentd/server/admit"
+	"github.com/consentd/consentd/server/site"
+	"github.com/consentd/consentd/storage/consent"
+	"github.com/consentd/consentd/storage/ledger"
+	"github.com/consentd/consentd/widget"
+)
+
+// view is one version of a site's configuration, prepared so that handlers only look things up. Its maps do
+// not change once it is published.
+type view struct {
+	site   *site.Site
+	rules  *admit.Rules
+	shown  map[consent.Hash]*admit.Shown       // current wordings
+	docs   map[consent.Hash]*consent.Published // current wordings
+	asked  []asked                             // sorted by id
+	bundle func() (*widget.Bundle, error)      // builds once, keeps the outcome
+
+	older     sync.Map // consent.Hash → *admit.Shown: wordings of earlier configurations, once met
+	published atomic.Bool
+	publishMu sync.Mutex // held while publishing
+}
+
+// asked is a purpose a person decides on, ready to be answered about.
+type asked struct {
+	id       string
+	key      string // as a JSON member: `"newsletter":`
+	lifetime time.Duration
+}
+
+// site finds a site by a name that may be a view into a request.
+func (s *Server) site(id string) (*view, error) {
+	st, ok := s.opt.Sites.Get(id)
+	if !ok {
+		return nil, refuse(404, codeUnknownSite, "")
+	}
+	if v := (*s.views.Load())[st]; v != nil {
+		return v, nil
+	}
+	return s.prepare(st)[0], nil
+}
+
+// Prepare does ahead of the first request what would otherwise wait for it: it publishes the wordings of sites
+// and builds their scripts. A registry calls it with a new set before it answers from it. The error joins what
+// went wrong; each site that failed is tried again when it is asked for.
+func (s *Server) Prepare(sites []*site.Site) error {
+	var errs []error
+	for _, v := range s.prepare(sites...) {
+		if err := s.publish(v); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if _, err := v.bundle(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// prepare gives the views of configurations, making those that are new, and forgets the ones that are gone.
+func (s *Server) prepare(sites ...*site.Site) []*view {
+	s.viewsMu.Lock()
+	defer s.viewsMu.Unlock()
+	old := *s.views.Load()
+	views := make(map[*site.Site]*view, len(old)+len(sites))
+	for _, st := range s.opt.Sites.All() {
+		if v := old[st]; v != nil {
+			views[st] = v
+		}
+	}
+	made := make([]*view, 0, len(sites))
+	for _, st := range sites {
+		v := old[st]
+		if v == nil {
+			v = s.newView(st)
+		}
+		views[st] = v
+		made = append(made, v)
+	}
+	s.views.Store(&views)
+	return made
+}
+
+func (s *Server) newView(st *site.Site) *view {
+	v := &view{site: st, rules: admit.NewRules(st.Site, st.AllowsOrigin),
+		shown: make(map[consent.Hash]*admit.Shown), docs: make(map[consent.Hash]*consent.Published)}
+	for _, w := range st.Published {
+		v.shown[w.Hash], v.docs[w.Hash] = admit.NewShown(&w.Wording, w.Hash), w
+	}
+	for _, id := range v.rules.Asked {
+		p, _ := st.Purpose(id)
+		key := append(consent.AppendJSONString(nil, id), ':')
+		v.asked = append(v.asked, asked{id: id, key: string(key), lifetime: st.Lifetime(p)})
+	}
+	v.bundle = sync.OnceValues(func() (*widget.Bundle, error) {
+		return s.bundles.Build(widget.Input{Site: st.Site, Wordings: st.Published, Theme: st.Theme})
+	})
+	return v
+}
+
+// purpose finds an asked purpose.
+func (v *view) purpose(id string) *asked {
+	for i := range v.asked {
+		if v.asked[i].id == id {
+			return &v.asked[i]
+		}
+	}
+	return nil
+}
+
+// publish makes the current wordings known to the ledger before anybody can answer them: a proof never names
+// a text that is not kept.
+func (s *Server) publish(v *view) error {
+	if v.published.Load() {
+		return nil
+	}
+	v.publishMu.Lock()
+	defer v.publishMu.Unlock()
+	if v.published.Load() {
+		return nil
+	}
+	for _, w := range v.site.Published {
+		if err := s.opt.Ledger.Publish(s.ctx, w); err != nil {
+			return fmt.Errorf("publishing wording: %w", err)
+		}
+	}
+	v.published.Store(true)
+	return nil
+}
+
+// findShown finds what hash stands for on this site, now or ever; nil: nothing. A tab opened before a change
+// of configuration answers the old wording, and is right to.
+func (s *Server) findShown(v *view, hash string) (*admit.Shown, error) {
+	h, err := consent.ParseHash(hash)
+	if err != nil {
+		return nil, nil
+	}
+	if w := v.shown[h]; w != nil {
+		return w, nil
+	}
+	if w, ok := v.older.Load(h); ok {
+		return w.(*admit.Shown), nil
+	}
+	pub, err := s.opt.Ledger.Wording(v.site.ID, h)
+	if errors.Is(err, ledger.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	w, err := admit.ParseShown(pub)
+	if err == nil {
+		v.older.Store(h, w)
+	}
+	return w, err
+}
+
+// pick chooses the asked purposes named; none named stands for all.
+func (v *view) pick(names []string) ([]*asked, error) {
+	if len(names) == 0 {
+		all := make([]*asked, len(v.asked))
+		for i := range v.asked {
+			all[i] = &v.asked[i]
+		}
+		return all, nil
+	}
+	picked := make([]*asked, 0, len(names))
+	var refusals []admit.Refusal
+	for i, name := range names {
+		p := v.purpose(name)
+		switch at := fmt.Sprintf("/purposes/%d", i); {
+		case p == nil:
+			refusals = append(refusals, admit.Refusal{Pointer: at, Code: admit.UnknownPurpose, Detail: "nobody is asked for it"})
+		case slices.Contains(picked, p):
+			refusals = append(refusals, admit.Refusal{Pointer: at, Code: codeTooManyPurposes, Detail: "named twice"})
+		default:
+			picked = append(picked, p)
+		}
+	}
+	if refusals != nil {
+		return nil, invalid(refusals)
+	}
+	return picked, nil
+}
