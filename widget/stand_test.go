@@ -93,8 +93,8 @@ func (s *stand) serveSite(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	if strings.HasSuffix(r.URL.Path, ".js") {
 		w.Header().Set("Content-Type", "text/javascript")
-		if strings.Contains(r.URL.Path, "slow") {
-			time.Sleep(50 * time.Millisecond) // the file another one must not overtake
+		if r.URL.Path == "/slow.js" {
+			s.awaitScript("/fast.js") // which must not overtake it
 		}
 		fmt.Fprintf(w, "(window.ran ||= []).push(%q)", r.URL.Path)
 		return
@@ -175,6 +175,13 @@ func got(t testing.TB, s *stand, list *[]post, n int) []post {
 			t.Fatalf("%d posts arrived, want %d", len(all), n)
 		}
 		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// awaitScript waits until a script was asked for: both are then on their way at the same time.
+func (s *stand) awaitScript(path string) {
+	for deadline := time.Now().Add(10 * time.Second); !slices.Contains(s.scripts(), path) && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
 	}
 }
 

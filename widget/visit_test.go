@@ -471,6 +471,24 @@ func TestStrictPolicies(t *testing.T) {
 	}
 }
 
+// A page may list the Trusted Types policies it takes. Without "consentd" among them its scripts stay held, and
+// that is all that happens.
+func TestAPageThatTakesNoPolicy(t *testing.T) {
+	const policy = "script-src 'nonce-x'; connect-src EDGE; require-trusted-types-for 'script'; trusted-types 'none'"
+	s, tab := visit(t, page{policy: policy, body: strings.ReplaceAll(gated, "<script ", `<script nonce="x" `)})
+	tab.Press("#accept")
+	tab.NothingShown()
+	got(t, s, &s.consents, 1)
+	if got := s.scripts(); len(got) > 0 {
+		t.Errorf("asked for %s", got)
+	}
+	for _, m := range tab.Messages() {
+		if strings.HasPrefix(m, "uncaught") {
+			t.Error(m)
+		}
+	}
+}
+
 func TestHostilePages(t *testing.T) {
 	for name, p := range map[string]page{
 		"everything hidden and reset": {head: `<style>body * { all: unset !important; display: none !important } consentd-widget { opacity: 0 !important; transform: scale(0) !important }</style>`},

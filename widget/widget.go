@@ -17,6 +17,17 @@
 //	src/         the TypeScript; src/lib has one export in each file
 //	widgettest/  a real Chromium for tests, here and in other packages
 //
+// # On the page
+//
+//	<script src="{edge}/s/{site}.js" defer></script>
+//	<script type="text/plain" data-consent="analytics" data-src="https://…/tag.js"></script>
+//	<button data-consentd="open">Cookies</button>
+//
+// A held script may name several purposes, all needed, and be inline; data-type="module" makes a module of it.
+// Under a policy with nonces it carries the page's nonce, as every script does. A page that lists its Trusted
+// Types policies lists "consentd". The API is window.consentd (src/lib/expose.ts); a choice is told by the event
+// consentd:change on document. It is kept under consentd_{site}, as src/lib/encodeChoice.ts says.
+//
 // # What the bundle asks of its server
 //
 //   - It is served at {edge}/s/{site}.js: the script finds {edge}/v1/sites/{site}/ from its own address. The

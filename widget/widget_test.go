@@ -2,7 +2,6 @@ package widget_test
 
 import (
 	"bytes"
-	"cmp"
 	"compress/gzip"
 	"crypto/sha512"
 	"encoding/base64"
@@ -13,6 +12,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -276,6 +276,21 @@ func TestCacheBuildsEachVersionOnce(t *testing.T) {
 	}
 }
 
+func TestCacheBuildsOnceForThoseWhoAskTogether(t *testing.T) {
+	c, in := widget.NewCache(), input(t, shop())
+	bundles := make([]*widget.Bundle, 8)
+	var wg sync.WaitGroup
+	for i := range bundles {
+		wg.Go(func() { bundles[i], _ = c.Build(in) })
+	}
+	wg.Wait()
+	for _, b := range bundles {
+		if b == nil || b != bundles[0] {
+			t.Fatal("two of them got different bundles")
+		}
+	}
+}
+
 func TestSources(t *testing.T) {
 	exports := regexp.MustCompile(`(?m)^export (?:async )?(?:function|const|class) (\w+)`)
 	sinks := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|DOMParser|\.style\b|createElement\('style'\)`)
@@ -293,13 +308,13 @@ func TestSources(t *testing.T) {
 				t.Errorf("%s exports %q, want %s alone", name, all, base)
 			}
 		}
-		return cmp.Or(err)
+		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	lock, err := os.ReadFile("package-lock.json")
-	if err != nil || bytes.Contains(lock, []byte("://")) && regexp.MustCompile(`"resolved"`).Match(lock) {
+	if err != nil || bytes.Contains(lock, []byte(`"resolved"`)) {
 		t.Errorf("package-lock.json names a registry: %v", err)
 	}
 }

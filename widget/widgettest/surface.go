@@ -27,6 +27,12 @@ func (t *Tab) Press(selector string) {
 	t.do(chromedp.MouseClickXY(at[0], at[1]))
 }
 
+// Point moves the mouse.
+func (t *Tab) Point(x, y float64) {
+	t.tb.Helper()
+	t.do(chromedp.MouseEvent(chromedp.MouseMoved, x, y))
+}
+
 // BannerShown waits for the first layer.
 func (t *Tab) BannerShown() { t.tb.Helper(); t.Until(Find("section")) }
 

@@ -41,7 +41,7 @@ export function preferences(text: LocaleText, decided: Decisions | undefined, on
   const dialog = element(
     'dialog',
     { 'aria-labelledby': 'heading' },
-    element('header', {}, title, back),
+    element('div', { class: 'top' }, title, back),
     element(
       'div',
       { class: 'words' },
