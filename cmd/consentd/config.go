@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/goccy/go-yaml"
+)
+
+// dataFlags is where an edge keeps what it may not lose. Every command that touches it shares them.
+type dataFlags struct {
+	Data string `help:"Data directory: the ledger, keys and the embedded ClickHouse. Losing it loses the proofs not shipped yet and every key; who reads it can issue tokens. Back it up." default:"data" type:"path" env:"CONSENTD_DATA" placeholder:"DIR"`
+}
+
+func (d dataFlags) ledger() string  { return filepath.Join(d.Data, "ledger") }
+func (d dataFlags) engine() string  { return filepath.Join(d.Data, "engine") }
+func (d dataFlags) tokens() string  { return filepath.Join(d.Data, "keys", "tokens") }
+func (d dataFlags) secrets() string { return filepath.Join(d.Data, "keys", "sites") }
+func (d dataFlags) seal() string    { return filepath.Join(d.Data, "keys", "seal") }
+
+// warehouseFlags says which ClickHouse.
+type warehouseFlags struct {
+	Clickhouse string `help:"ClickHouse to ship to, clickhouse://user:password@host:9000/database?secure=true; several hosts with commas. Secret. Empty: an embedded one." env:"CONSENTD_CLICKHOUSE" placeholder:"URL"`
+	EngineLib  string `help:"libchdb.so of the embedded ClickHouse; default: beside the program, or storage/engine/node_modules." env:"CONSENTD_ENGINE_LIB" type:"path" placeholder:"FILE"`
+}
+
+// nodeFlags is the configuration of a running edge.
+type nodeFlags struct {
+	dataFlags
+	warehouseFlags
+	Edge           string   `help:"Name of this edge in every proof; fixed by the first start on a data directory." default:"e1" env:"CONSENTD_EDGE" placeholder:"NAME"`
+	Admin          string   `help:"Address of /metrics, /readyz and pprof. Keep it private." default:"127.0.0.1:9090" env:"CONSENTD_ADMIN" placeholder:"HOST:PORT"`
+	TrustedProxies []string `help:"Networks whose X-Forwarded-For is believed, like 10.0.0.0/8. None: nobody's." env:"CONSENTD_TRUSTED_PROXIES" placeholder:"CIDR"`
+	Geoip          string   `help:"MaxMind database (.mmdb) that countries are read from; without it they stay empty." env:"CONSENTD_GEOIP" type:"path" placeholder:"FILE"`
+	EngineMemory   uint64   `help:"Memory the embedded ClickHouse may use, in MiB." default:"1024" env:"CONSENTD_ENGINE_MEMORY" placeholder:"MIB"`
+	Cache          int64    `help:"Memory for cached states of subjects, in MiB: 100 bytes a subject keep lookups off the disk." default:"256" env:"CONSENTD_CACHE" placeholder:"MIB"`
+	Reserve        uint64   `help:"Free disk space, in MiB, below which no choice is admitted." default:"512" env:"CONSENTD_RESERVE" placeholder:"MIB"`
+	Log            string   `help:"Least level logged: debug, info, warn or error." default:"info" enum:"debug,info,warn,error" env:"CONSENTD_LOG"`
+	LogFormat      string   `help:"text or json." default:"text" enum:"text,json" env:"CONSENTD_LOG_FORMAT"`
+	AccessLog      bool     `help:"Log each request (route, status, time; never who). Costs speed." env:"CONSENTD_ACCESS_LOG"`
+}
+
+// logger writes to w in the format asked for.
+func (f *nodeFlags) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	level.UnmarshalText([]byte(f.Log)) // kong has checked it against the enum
+	o := &slog.HandlerOptions{Level: level}
+	if f.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// proxies parses the networks; a bare address is a network of one.
+func (f *nodeFlags) proxies() ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, s := range f.TrustedProxies {
+		p, err := netip.ParsePrefix(s)
+		if err != nil {
+			ip, ipErr := netip.ParseAddr(s)
+			if ipErr != nil {
+				return nil, fmt.Errorf("--trusted-proxies %q: a network is written like 10.0.0.0/8", s)
+			}
+			p = netip.PrefixFrom(ip, ip.BitLen())
+		}
+		all = append(all, p.Masked())
+	}
+	return all, nil
+}
+
+// yamlConfig is the loader of --config: a flat YAML mapping of flag names. Kong's resolver interface asks for
+// one flag at a time; Validate refuses names no flag has.
+func yamlConfig(r io.Reader) (kong.Resolver, error) {
+	values := map[string]any{}
+	if err := yaml.NewDecoder(r).Decode(&values); err != nil && err != io.EOF {
+		return nil, fmt.Errorf("configuration file: %s", yaml.FormatError(err, false, true))
+	}
+	return configFile(values), nil
+}
+
+type configFile map[string]any
+
+func (c configFile) Validate(app *kong.Application) error {
+	known := map[string]bool{}
+	kong.Visit(app, func(n kong.Visitable, next kong.Next) error {
+		if f, ok := n.(*kong.Flag); ok {
+			known[f.Name] = true
+		}
+		return next(nil)
+	})
+	var strangers []string
+	for name := range c {
+		if !known[name] {
+			strangers = append(strangers, name)
+		}
+	}
+	if len(strangers) > 0 {
+		slices.Sort(strangers)
+		return fmt.Errorf("configuration file: no such option: %s", strings.Join(strangers, ", "))
+	}
+	return nil
+}
+
+func (c configFile) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	v, ok := c[flag.Name]
+	if !ok || slices.ContainsFunc(flag.Envs, func(name string) bool { _, set := os.LookupEnv(name); return set }) {
+		return nil, nil
+	}
+	if list, ok := v.([]any); ok {
+		parts := make([]string, len(list))
+		for i := range list {
+			parts[i] = fmt.Sprint(list[i])
+		}
+		return strings.Join(parts, ","), nil
+	}
+	return fmt.Sprint(v), nil
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	texttemplate "text/template"
+	"time"
+
+	"github.com/consentd/consentd/server/token"
+)
+
+// demoFiles is a shop in French and English, and its site file; {{.Edge}} and {{.Shop}} stand for the two addresses.
+//
+//go:embed demo
+var demoFiles embed.FS
+
+type demoCmd struct {
+	nodeFlags
+	Addr string `help:"Address consentd listens on." default:"127.0.0.1:8080" env:"CONSENTD_ADDR" placeholder:"HOST:PORT"`
+	Shop string `help:"Address the demo shop listens on: another origin, as in life." default:"127.0.0.1:8081" env:"CONSENTD_SHOP" placeholder:"HOST:PORT"`
+}
+
+func (c *demoCmd) Help() string {
+	return `Starts everything on this machine, data in --data, and prints the shop's address, a token and a lookup to copy.
+Nothing in it differs from "serve" but the shop in front.`
+}
+
+const demoSite = "demo"
+
+func (c *demoCmd) Run(ctx context.Context, s streams) error {
+	shop, err := listen("--shop", c.Shop)
+	if err != nil {
+		return err
+	}
+	defer shop.Close()
+	sites, err := c.writeSite(hostURL(shop))
+	if err != nil {
+		return err
+	}
+	n, err := open(ctx, &c.nodeFlags, c.Addr, sites, c.logger(s.err))
+	if err != nil {
+		return err
+	}
+	raw, _, err := n.tokens.Issue(token.Grant{Name: "demo", Sites: []string{demoSite}, Scopes: []string{"lookup", "record", "proofs", "rates"}, TTL: 24 * time.Hour})
+	if err != nil {
+		return errors.Join(err, n.close())
+	}
+	pages, err := shopPages(hostURL(n.public), n.noEngine == nil)
+	if err != nil {
+		return errors.Join(err, n.close())
+	}
+	front := &http.Server{Handler: pages, ReadHeaderTimeout: 10 * time.Second}
+	go front.Serve(shop)
+	defer front.Close()
+	c.print(s, n, shop, raw)
+	return n.run(ctx)
+}
+
+func (c *demoCmd) print(s streams, n *node, shop net.Listener, token string) {
+	edge := hostURL(n.public)
+	fmt.Fprintf(s.out, `
+  consentd demo
+
+  Shop (French)      %[2]s/fr/
+  Shop (English)     %[2]s/en/
+  API documentation  %[1]s/docs
+  Health             %[1]s/readyz
+  Metrics            %[3]s/metrics
+
+  Token (1 day, site demo: lookup record proofs rates)
+  %[4]s
+
+  Open the shop, choose, then copy the device id it shows:
+
+  curl -s -H "Authorization: Bearer %[4]s" \
+    "%[1]s/v1/sites/demo/lookup?purpose=analytics&device=DEVICE"
+
+  Consent rates:
+
+  curl -s -H "Authorization: Bearer %[4]s" "%[1]s/v1/sites/demo/rates?by=purpose"
+
+  In ClickHouse:
+
+  %[5]s sql --data %[6]s "SELECT recorded_at, surface, method, decisions FROM consents ORDER BY recorded_at DESC LIMIT 10"
+
+  Ctrl-C stops. Data stays in %[6]s
+`, edge, hostURL(shop), hostURL(n.admin), token, os.Args[0], c.Data)
+}
+
+// writeSite puts the demo's site file where the registry reads it, with the shop's real origin.
+func (c *demoCmd) writeSite(shop string) (dir string, err error) {
+	dir = filepath.Join(c.Data, "demo-sites")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	var b bytes.Buffer
+	t, err := texttemplate.ParseFS(demoFiles, "demo/site.yaml")
+	if err != nil {
+		return "", err
+	}
+	if err := t.Execute(&b, map[string]string{"Shop": shop}); err != nil {
+		return "", err
+	}
+	return dir, os.WriteFile(filepath.Join(dir, "demo.yaml"), b.Bytes(), 0o600)
+}
+
+// shopPages serves the shop; its pages name the edge they take the script from.
+func shopPages(edge string, warehouse bool) (http.Handler, error) {
+	files, err := fs.Sub(demoFiles, "demo/shop")
+	if err != nil {
+		return nil, err
+	}
+	pages, err := template.ParseFS(files, "*.html")
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	mux.Handle("GET /{$}", http.RedirectHandler("/fr/", http.StatusFound))
+	mux.Handle("GET /assets/", http.FileServerFS(files))
+	for _, locale := range []string{"fr", "en"} {
+		for path, page := range map[string]string{"/{$}": "shop.html", "/privacy": "privacy.html"} {
+			mux.HandleFunc("GET /"+locale+path, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "text/html; charset=utf-8")
+				w.Header().Set("Content-Security-Policy", "default-src 'self'; script-src 'self' "+edge+"; connect-src 'self' "+edge+"; style-src 'self'; img-src 'self' data:")
+				pages.ExecuteTemplate(w, page, map[string]any{"Edge": edge, "Fr": locale == "fr", "Locale": locale, "Warehouse": warehouse})
+			})
+		}
+	}
+	return mux, nil
+}

@@ -1,0 +1,145 @@
+// Command consentd is the consent edge server: it serves a site's script tag, records choices durably, ships
+// them to ClickHouse and answers who consented to what.
+//
+// This package is wiring only: it reads the configuration, opens the parts and connects them.
+//
+// # Files
+//
+//	main.go     run: parse and dispatch
+//	config.go   every option, once: flags, environment, file and help come from here
+//	node.go     a running consentd: which parts it has, in which order they start and stop
+//	serve.go    consentd serve
+//	demo.go     consentd demo: the same, with a shop in front
+//	check.go    consentd check
+//	token.go    consentd token
+//	sql.go      consentd sql
+//
+// # Why kong
+//
+// Flags, environment variables, help and sub-commands come from one annotated struct, so none of them can
+// drift from the others.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"slices"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+	"github.com/consentd/consentd/storage/engine"
+)
+
+// version is set by the linker (make build); "devel" otherwise.
+var version = "devel"
+
+// cli is the command line.
+type cli struct {
+	Serve   serveCmd   `cmd:"" help:"Run the server: collect choices, answer lookups, ship proofs to ClickHouse."`
+	Demo    demoCmd    `cmd:"" help:"Run the server with a demo shop in French and English, and print what to try."`
+	Check   checkCmd   `cmd:"" help:"Check site files: every mistake at once, with its line. Exits 1 on an error."`
+	Token   tokenCmd   `cmd:"" help:"Issue an API token (printed alone on standard output), list keys, rotate, revoke."`
+	Sql     sqlCmd     `cmd:"" name:"sql" help:"Run one reading statement against the ClickHouse in use, also while the server runs."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+
+	Config kong.ConfigFlag `help:"YAML file of options: the names of the flags, without dashes in front. Flags and environment win." placeholder:"FILE" env:"CONSENTD_CONFIG"`
+}
+
+func main() {
+	engine.RunChildIfAsked()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		var code exitCode
+		if !errors.As(err, &code) {
+			fmt.Fprintln(os.Stderr, "consentd:", err)
+			code = 1
+		}
+		stop()
+		os.Exit(int(code))
+	}
+}
+
+// exitCode ends the program without another word.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit %d", int(c)) }
+
+// streams is where a command prints: answers on out, everything else on err.
+type streams struct {
+	out, err io.Writer
+}
+
+// run is the whole program: tests call it with their own arguments and streams.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var c cli
+	exited := -1
+	parser, err := kong.New(&c,
+		kong.Name("consentd"),
+		kong.Description("A self-hosted consent edge server: lawful banner, durable proofs, answers in microseconds.\n\nStart with: consentd demo"),
+		kong.Configuration(yamlConfig),
+		kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.Writers(stdout, stderr),
+		kong.Exit(func(code int) { exited = code }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(streams{stdout, stderr}),
+	)
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	parsed, err := parser.Parse(doubleDash(args))
+	if exited >= 0 { // --help has been printed
+		if exited == 0 {
+			return nil
+		}
+		return exitCode(exited)
+	}
+	if err != nil {
+		return fmt.Errorf("%w (consentd --help)", err)
+	}
+	return parsed.Run()
+}
+
+// doubleDash lets flags be written with one dash, as Go's own tools do: -site is --site.
+func doubleDash(args []string) []string {
+	out := slices.Clone(args)
+	for i, a := range out {
+		if a == "--" {
+			break
+		}
+		if len(a) > 2 && a[0] == '-' && a[1] >= 'a' && a[1] <= 'z' {
+			out[i] = "-" + a
+		}
+	}
+	return out
+}
+
+type versionCmd struct{}
+
+func (versionCmd) Run(s streams) error {
+	fmt.Fprintln(s.out, "consentd", versionString())
+	return nil
+}
+
+// versionString adds the commit the Go tool recorded, when it did.
+func versionString() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return version
+	}
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && len(s.Value) >= 12 {
+			return version + " " + s.Value[:12]
+		}
+	}
+	return version
+}

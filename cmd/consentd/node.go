@@ -1,0 +1,311 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/consentd/consentd/server"
+	"github.com/consentd/consentd/server/site"
+	"github.com/consentd/consentd/server/token"
+	"github.com/consentd/consentd/storage/drain"
+	"github.com/consentd/consentd/storage/engine"
+	"github.com/consentd/consentd/storage/ledger"
+	"github.com/consentd/consentd/storage/warehouse"
+	"github.com/oschwald/maxminddb-golang/v2"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// node is a running consentd: the parts, in the order they were opened. They close in the reverse order, so
+// that whatever still works has what it needs.
+type node struct {
+	flags    *nodeFlags
+	log      *slog.Logger
+	registry *prometheus.Registry
+
+	ledger    *ledger.Ledger
+	sites     *site.Registry
+	tokens    *token.Ring
+	engine    *engine.Engine       // nil: an external ClickHouse, or none
+	warehouse *warehouse.Warehouse // nil: none
+	drain     *drain.Drain         // nil: none
+	server    *server.Server
+	noEngine  error // why there is no ClickHouse
+
+	public, admin net.Listener
+	closers       []func() error
+}
+
+// open opens every part. addr is where the public port listens, sites the directory of site files. What was
+// opened before an error is closed again.
+func open(ctx context.Context, f *nodeFlags, addr, sites string, log *slog.Logger) (n *node, err error) {
+	n = &node{flags: f, log: log, registry: prometheus.NewRegistry()}
+	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, n.close())
+		}
+	}()
+	for _, step := range []func() error{
+		func() error { return n.listen(addr) },
+		n.openLedger,
+		func() error { return n.openSites(ctx, sites) },
+		n.openTokens,
+		func() error { return n.openWarehouse(ctx) },
+		n.openServer,
+	} {
+		if err := step(); err != nil {
+			return nil, err
+		}
+	}
+	return n, nil
+}
+
+// later registers what has to be closed; the last registered closes first.
+func (n *node) later(c func() error) { n.closers = append(n.closers, c) }
+
+func (n *node) close() error {
+	var errs []error
+	for i := len(n.closers) - 1; i >= 0; i-- {
+		errs = append(errs, n.closers[i]())
+	}
+	n.closers = nil
+	return errors.Join(errs...)
+}
+
+// listen comes first: a port in use is the most common mistake, and nothing has been touched yet.
+func (n *node) listen(addr string) (err error) {
+	if n.public, err = listen("--addr", addr); err != nil {
+		return err
+	}
+	n.later(ignoreClosed(n.public.Close))
+	if n.admin, err = listen("--admin", n.flags.Admin); err != nil {
+		return err
+	}
+	n.later(ignoreClosed(n.admin.Close))
+	return nil
+}
+
+func listen(flag, addr string) (net.Listener, error) {
+	ln, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s %s: the port is in use; stop what listens there or choose another", flag, addr)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", flag, addr, err)
+	}
+	return ln, nil
+}
+
+func ignoreClosed(c func() error) func() error {
+	return func() error {
+		if err := c(); err != nil && !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	}
+}
+
+func (n *node) openLedger() (err error) {
+	n.ledger, err = ledger.Open(ledger.Options{Dir: n.flags.ledger(), Edge: n.flags.Edge, Cache: n.flags.Cache << 20,
+		Reserve: n.flags.Reserve << 20, Log: n.log, Metrics: n.registry})
+	if errors.Is(err, ledger.ErrLocked) {
+		return fmt.Errorf("%w; stop it, or give this one its own --data", err)
+	}
+	if err == nil {
+		n.later(n.ledger.Close)
+	}
+	return err
+}
+
+// openSites loads the site files and makes every current wording known to the ledger before anything is
+// served, now and on each change.
+func (n *node) openSites(ctx context.Context, dir string) error {
+	secrets, err := site.OpenSecrets(n.flags.secrets())
+	if err != nil {
+		return err
+	}
+	n.sites, err = site.Open(site.Options{Dir: dir, Secret: secrets.Site, Log: n.log,
+		OnChange: func(all []*site.Site) {
+			if err := n.publish(ctx, all); err != nil {
+				n.log.Error("publishing wordings", "error", err)
+			}
+		}})
+	if err != nil {
+		return fmt.Errorf("--sites %s: %w", dir, err)
+	}
+	n.later(func() error { n.sites.Close(); return nil })
+	return n.publish(ctx, n.sites.All())
+}
+
+func (n *node) publish(ctx context.Context, all []*site.Site) error {
+	for _, s := range all {
+		for _, w := range s.Published {
+			if err := n.ledger.Publish(ctx, w); err != nil {
+				return fmt.Errorf("publishing a wording of site %s: %w", s.ID, err)
+			}
+		}
+	}
+	return nil
+}
+
+func (n *node) openTokens() (err error) {
+	n.tokens, err = token.Open(token.Options{Dir: n.flags.tokens(), Log: n.log})
+	if err == nil {
+		n.later(n.tokens.Close)
+	}
+	return err
+}
+
+// engineStart bounds the first start of the embedded ClickHouse: reading a 600 MB library from a cold disk.
+const engineStart = 90 * time.Second
+
+// openWarehouse finds a ClickHouse and starts shipping to it. Without one consentd collects and answers
+// lookups all the same (DESIGN §7): it says so once, and in /readyz.
+func (n *node) openWarehouse(ctx context.Context) error {
+	url := n.flags.Clickhouse
+	if url == "" {
+		url, n.noEngine = n.startEngine(ctx)
+		if n.noEngine != nil {
+			n.log.Error("no ClickHouse: choices are collected and lookups answered; rates, history and shipping wait", "error", n.noEngine)
+			return nil
+		}
+	}
+	var err error
+	n.warehouse, err = warehouse.Open(warehouse.Options{URL: url, Log: n.log})
+	if err != nil {
+		return fmt.Errorf("--clickhouse: %w", err)
+	}
+	n.later(n.warehouse.Close)
+	n.drain = drain.New(drain.Options{Ledger: n.ledger, Warehouse: n.warehouse, Schema: warehouse.SchemaVersion(), Log: n.log, Metrics: n.registry})
+	n.later(n.ship())
+	return nil
+}
+
+// ship runs the drain until the function it returns is called.
+func (n *node) ship() (stop func() error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- n.drain.Run(ctx) }()
+	return func() error {
+		cancel()
+		return <-done
+	}
+}
+
+func (n *node) startEngine(ctx context.Context) (url string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, engineStart)
+	defer cancel()
+	n.engine, err = engine.Open(ctx, engine.Options{Dir: n.flags.engine(), Lib: n.flags.EngineLib, MemoryBytes: n.flags.EngineMemory << 20, Log: n.log})
+	if err != nil {
+		return "", err
+	}
+	n.later(n.engine.Close)
+	return n.engine.URL(), nil
+}
+
+func (n *node) openServer() error {
+	seal, err := site.OpenSealKeys(n.flags.seal())
+	if err != nil {
+		return err
+	}
+	proxies, err := n.flags.proxies()
+	if err != nil {
+		return err
+	}
+	country, err := n.countries()
+	if err != nil {
+		return err
+	}
+	o := server.Options{Ledger: n.ledger, Sites: n.sites, Tokens: n.tokens, Seal: seal.Ring(), Country: country, TrustedProxies: proxies,
+		Checks: n.checks(), Version: versionString(), Log: n.log, AccessLog: n.flags.AccessLog, Metrics: n.registry}
+	if n.warehouse != nil {
+		o.Warehouse = n.warehouse
+	}
+	n.server, err = server.New(o)
+	return err
+}
+
+// countries reads the MaxMind database, if there is one.
+func (n *node) countries() (func(netip.Addr) string, error) {
+	if n.flags.Geoip == "" {
+		return nil, nil
+	}
+	db, err := maxminddb.Open(n.flags.Geoip)
+	if err != nil {
+		return nil, fmt.Errorf("--geoip %s: %w", n.flags.Geoip, err)
+	}
+	n.later(db.Close)
+	return func(ip netip.Addr) string {
+		var code string
+		if err := db.Lookup(ip).DecodePath(&code, "country", "iso_code"); err != nil {
+			return ""
+		}
+		return code
+	}, nil
+}
+
+// checks is what /readyz looks at. Only the ledger is essential.
+func (n *node) checks() []server.Check {
+	all := []server.Check{
+		{Name: "ledger", Essential: true, Do: func(context.Context) error { return n.ledger.Health() }},
+		{Name: "sites", Do: func(context.Context) error { return siteErrors(n.sites.Problems()) }},
+		{Name: "tokens", Do: func(context.Context) error { return n.tokens.Err() }},
+	}
+	if n.flags.Clickhouse == "" {
+		all = append(all, server.Check{Name: "engine", Do: func(context.Context) error {
+			if n.engine == nil {
+				return n.noEngine
+			}
+			return n.engine.Health()
+		}})
+	}
+	if n.drain != nil {
+		all = append(all, server.Check{Name: "drain", Do: func(context.Context) error { return n.drain.Health() }})
+	}
+	return all
+}
+
+func siteErrors(problems []site.Problem) error {
+	var errs []error
+	for _, p := range problems {
+		if p.Severity == site.Error {
+			errs = append(errs, errors.New(p.String()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// drainRequests is how long requests under way may take once the program is asked to stop.
+const drainRequests = 15 * time.Second
+
+// run serves until ctx ends, a listener fails or the ledger does; then it stops: no new requests, those under
+// way finish, what is left ships or waits on disk, parts close.
+func (n *node) run(ctx context.Context) error {
+	admin := &http.Server{Handler: n.server.Admin(), ReadHeaderTimeout: 10 * time.Second}
+	failed := make(chan error, 2)
+	var wg sync.WaitGroup
+	wg.Go(func() { failed <- n.server.Serve(n.public) })
+	wg.Go(func() { failed <- admin.Serve(n.admin) })
+	var err error
+	select {
+	case <-ctx.Done():
+		n.log.Info("stopping: requests under way are answered first")
+	case err = <-failed:
+	case <-n.ledger.Fatal():
+		err = n.ledger.Err()
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainRequests)
+	defer cancel()
+	err = errors.Join(err, n.server.Shutdown(stop), admin.Close())
+	wg.Wait()
+	return errors.Join(err, n.close())
+}
