@@ -221,6 +221,8 @@ func (r *rig) exact(missing ...uint64) {
 		switch {
 		case seen[seq]:
 			r.t.Errorf("seq %d is in the view twice", seq)
+		case without[seq]:
+			r.t.Errorf("seq %d was refused and is in the view", seq)
 		case p == nil || p.ID.String() != id:
 			r.t.Errorf("seq %d is %s in the warehouse, another proof in the ledger", seq, id)
 		case erased || subject != p.Personal.Subject.String():

@@ -3,8 +3,11 @@ package warehouse_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
+	"github.com/consentd/consentd/storage/consent"
 	"github.com/consentd/consentd/storage/storagetest"
+	"github.com/consentd/consentd/storage/warehouse"
 )
 
 // BenchmarkSendProofs measures rows/s through one connection: both tables and the hourly roll-up.
@@ -49,4 +52,46 @@ func BenchmarkBytesPerProof(b *testing.B) {
 		b.ReportMetric(facts+personal, "B/proof")
 		b.ReportMetric(float64(s.Bytes["rates_hourly"])/(batches*n), "rollup-B/proof")
 	}
+}
+
+// BenchmarkQuestions asks what analysts and auditors ask, of two million proofs in one part.
+func BenchmarkQuestions(b *testing.B) {
+	const batches, n = 40, 50_000
+	w := open(b)
+	g := storagetest.NewGenerator(1)
+	var last []*consent.Proof
+	for i := range uint64(batches) {
+		last = g.Proofs(n)
+		sendProofs(b, w, fmt.Sprint("ask-", i), i*n, last)
+	}
+	for _, table := range []string{"consent_facts", "consent_personal", "rates_hourly"} {
+		optimize(b, w, table)
+	}
+	day := warehouse.RatesQuery{Site: "shop", From: storagetest.Start.Time(), To: storagetest.Start.Time().Add(24 * time.Hour)}
+	ask := func(name string, f func() error) {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if err := f(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	rates := func(by ...warehouse.Dimension) func() error {
+		q := day
+		q.By = by
+		return func() error { _, err := w.Rates(b.Context(), q); return err }
+	}
+	ask("rates by day and purpose", rates(warehouse.ByDay, warehouse.ByPurpose))
+	ask("rates by country", rates(warehouse.ByCountry))
+	ask("rates by page", rates(warehouse.ByPage))
+	p := last[n/2]
+	ask("one proof by id", func() error { _, err := w.Proof(b.Context(), p.Site, p.ID); return err })
+	ask("history of a subject", func() error {
+		_, err := w.History(b.Context(), p.Site, p.Personal.Subject, warehouse.Position{}, 100)
+		return err
+	})
+	view := fmt.Sprintf("SELECT count() FROM consents WHERE site = 'shop' AND recorded_at >= '%s' AND recorded_at < '%s'",
+		p.RecordedAt.Time().Format("2006-01-02 15:04:05"), p.RecordedAt.Time().Add(time.Second).Format("2006-01-02 15:04:05"))
+	ask("one second of the view", func() error { count(b, w, view); return nil })
 }

@@ -103,8 +103,38 @@ type ServerError struct {
 }
 
 func (e *ServerError) Error() string {
-	return fmt.Sprintf("warehouse: server refuses for now (code %d)", e.Code)
+	return fmt.Sprintf("warehouse: the server refuses for now: %s (code %d)", curable(e.Code), e.Code)
 }
 
 // Unwrap gives the exception with the server's own words.
 func (e *ServerError) Unwrap() error { return e.err }
+
+// curable says what an operator is told for the codes seen most; the text of the exception stays out of
+// logs.
+func curable(code int32) string {
+	switch code {
+	case 60:
+		return "a table is missing"
+	case 81:
+		return "the database is missing"
+	case 10, 16, 20, 53:
+		return "a table has other columns than ours"
+	case 159:
+		return "it ran out of time"
+	case 164:
+		return "this user may only read"
+	case 202:
+		return "too many queries at once"
+	case 241:
+		return "it ran out of memory"
+	case 243:
+		return "its disk is full"
+	case 242:
+		return "a table is read-only"
+	case 252:
+		return "too many parts, merges lag behind"
+	case 497, 516:
+		return "user or password is wrong, or lacks a right"
+	}
+	return "see its log"
+}

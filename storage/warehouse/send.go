@@ -13,17 +13,22 @@ import (
 // all of them.
 const MaxBatch = 100_000
 
-// SendProofs stores proofs[i] as seq first+i of the edge named in it: facts, then the personal part, each in
+// SendProofs stores proofs[i] as seq first+i of the edge named in it: the personal part, then the facts, each in
 // one synchronous insert. It returns nil once both are queryable, roll-ups included.
 //
 // The same token must always come with the same rows in the same order: the server drops what it has seen
 // under a token. After an error the outcome is unknown, and sending again is safe. When the error is a
 // RowsError (interface Poison() bool), the rows are refused for good.
+//
+// # Why the personal part first
+//
+// Every question starts from the facts: a proof appears whole, in the moment its facts do. The other way round it would
+// look erased in between, and a proof whose personal part is refused would be in the rates all the same.
 func (w *Warehouse) SendProofs(ctx context.Context, token string, first uint64, proofs []*consent.Proof) error {
-	if err := w.send(ctx, "consent_facts", factsInto, token, len(proofs), func() columns { return factsColumns(first, proofs) }); err != nil {
+	if err := w.send(ctx, "consent_personal", personalInto, token, len(proofs), func() columns { return personalColumns(first, proofs) }); err != nil {
 		return err
 	}
-	return w.send(ctx, "consent_personal", personalInto, token, len(proofs), func() columns { return personalColumns(first, proofs) })
+	return w.send(ctx, "consent_facts", factsInto, token, len(proofs), func() columns { return factsColumns(first, proofs) })
 }
 
 // SendPrompts stores prompts[i] as seq first+i; see SendProofs.
