@@ -1,0 +1,121 @@
+package site
+
+import "github.com/consentd/consentd/widget"
+
+// The comments below become the descriptions of schema.json: they speak to whoever writes a file.
+
+// config is the configuration of one site.
+type config struct {
+	// Site is the id of the site: it becomes part of URLs, and changing it starts a new site.
+	Site string `json:"site" jsonschema:"required,pattern=^[a-z0-9]([a-z0-9-]{0\\,38}[a-z0-9])?$,example=demo"`
+	// Name is what people call the site.
+	Name string `json:"name" jsonschema:"required,minLength=1,maxLength=200"`
+	// Origins may show the banner and record choices: scheme://host[:port]. https://*.shop.example allows every subdomain of shop.example. An empty list allows the API alone.
+	Origins []string `json:"origins" jsonschema:"required"`
+	// Controller is who decides on the processing; shown with every question.
+	Controller controller `json:"controller" jsonschema:"required"`
+	// Locales are the languages of the site (BCP 47), such as fr or en-GB. The first is used for visitors who read none of them.
+	Locales []string `json:"locales" jsonschema:"required,minItems=1"`
+	// Revision is raised to ask everyone again, after a change that new purposes or services do not show.
+	Revision int `json:"revision,omitempty" jsonschema:"minimum=1,default=1"`
+	// Policy links to the privacy policy: one address, or one for each locale.
+	Policy texts `json:"policy" jsonschema:"required"`
+	// Choices says how long choices hold.
+	Choices choices `json:"choices,omitzero"`
+	// IP is how much of a visitor's IP address a proof keeps.
+	IP string `json:"ip,omitempty" jsonschema:"enum=full,enum=truncated,enum=none,default=full"`
+	// PageQuery keeps the query string of page addresses, which may say more about a visitor than you want to hold.
+	PageQuery bool `json:"page_query,omitempty"`
+	// Region is the country national phone numbers are read in (ISO 3166-1, two capitals). Without it only numbers that begin with + are read.
+	Region string `json:"region,omitempty" jsonschema:"pattern=^[A-Z]{2}$,example=FR"`
+	// Limits bounds what one network may post.
+	Limits limits `json:"limits,omitzero"`
+	// Purposes are what is asked or explained, in the order shown. Each is decided alone.
+	Purposes []purpose `json:"purposes" jsonschema:"required,minItems=1"`
+	// Banner changes the texts of the banner and of the preferences. Every one is optional in French and English.
+	Banner banner `json:"banner,omitzero"`
+	// Theme dresses the widget.
+	Theme widget.Theme `json:"theme,omitzero"`
+
+	at place // of the site id, for the file that claims the same one
+}
+
+// controller is who is responsible.
+type controller struct {
+	// Name of the company or person.
+	Name string `json:"name" jsonschema:"required,minLength=1"`
+	// Contact is how to reach them about personal data: an e-mail address, a page, a postal address.
+	Contact string `json:"contact" jsonschema:"required,minLength=1"`
+}
+
+// choices says how long choices hold.
+type choices struct {
+	// Keep is how long a choice holds, acceptance and refusal alike, before the visitor is asked again: at most 13 months (395d). Default 182d.
+	Keep duration `json:"keep,omitempty"`
+}
+
+// limits bounds what one network (/24 of IPv4, /48 of IPv6) may post.
+type limits struct {
+	// ConsentsPerMinute is the average that is let through. Default 60.
+	ConsentsPerMinute int `json:"consents_per_minute,omitempty" jsonschema:"minimum=1"`
+	// Burst is how many may come at once. Default 60.
+	Burst int `json:"burst,omitempty" jsonschema:"minimum=1"`
+}
+
+// purpose is one thing consent is asked for.
+type purpose struct {
+	// ID names the purpose in the API; never reuse one for something else.
+	ID string `json:"id" jsonschema:"required,pattern=^[a-z0-9]([a-z0-9_-]{0\\,38}[a-z0-9])?$,example=analytics"`
+	// Basis is the legal basis (GDPR art. 6(1)).
+	Basis string `json:"basis" jsonschema:"required,enum=consent,enum=contract,enum=legal_obligation,enum=vital_interests,enum=public_task,enum=legitimate_interest"`
+	// Title is a few plain words.
+	Title texts `json:"title" jsonschema:"required"`
+	// Text says in a sentence or two what is done and what for.
+	Text texts `json:"text" jsonschema:"required"`
+	// Services are the third parties that act under this purpose.
+	Services []service `json:"services,omitempty"`
+	// Objection offers to object; for legitimate_interest only.
+	Objection bool `json:"objection,omitempty"`
+	// Keep is how long an acceptance of this purpose holds, when that differs from choices.keep: a newsletter may be kept for up to three years (1096d).
+	Keep duration `json:"keep,omitempty"`
+	// Default exists to be refused: a switch that is on before anyone touched it is no consent.
+	Default word `json:"default,omitempty" jsonschema:"-"`
+}
+
+// service is a third party.
+type service struct {
+	// Name people know it by.
+	Name string `json:"name" jsonschema:"required,minLength=1"`
+	// Provider is the company behind it.
+	Provider string `json:"provider,omitempty"`
+	// Policy is the address of its privacy policy.
+	Policy string `json:"policy,omitempty" jsonschema:"format=uri"`
+}
+
+// banner holds texts. {controller} stands for the controller's name in the built-in ones only.
+type banner struct {
+	// Title of the banner.
+	Title texts `json:"title,omitzero"`
+	// Text of the banner.
+	Text texts `json:"text,omitzero"`
+	// Accept is the button that accepts every purpose.
+	Accept texts `json:"accept,omitzero"`
+	// Refuse is the button that refuses every purpose. It is always there, as large as the other.
+	Refuse texts `json:"refuse,omitzero"`
+	// Choose is the button that opens the preferences.
+	Choose texts `json:"choose,omitzero"`
+	// Save is the button that saves a choice made purpose by purpose.
+	Save texts `json:"save,omitzero"`
+	// Back is the button that closes the preferences without a choice.
+	Back texts `json:"back,omitzero"`
+	// Reopen is the link that opens the preferences again, at any time.
+	Reopen texts `json:"reopen,omitzero"`
+	// PreferencesTitle is the title of the preferences.
+	PreferencesTitle texts `json:"preferences_title,omitzero"`
+	// PreferencesText is the text of the preferences.
+	PreferencesText texts `json:"preferences_text,omitzero"`
+	// PolicyText is the text of the link to the privacy policy.
+	PolicyText texts `json:"policy_text,omitzero"`
+	// Necessary stands beside a purpose nobody decides on.
+	Necessary texts `json:"necessary,omitzero"`
+}

@@ -1,0 +1,50 @@
+package site
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/consentd/consentd/widget"
+)
+
+// FuzzValidate: no file, however broken, stops the program; every problem says where and what; and a file
+// without errors becomes a site whose wordings have no blanks and whose bundle builds.
+func FuzzValidate(f *testing.F) {
+	demo, err := os.ReadFile("testdata/demo.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(string(demo))
+	for _, s := range []string{"", "{}", "a: &b [*b]", "<<: {a: 1}", "? [a]\n: b", "purposes: [{}]", "theme: {light: {button: 1}}",
+		"site: !!binary x", "policy: {fr: {en: {}}}", "locales: [und, x-klingon, i-default]", "origins: ['http://[::1]', 'https://*.xn--']",
+		"%YAML 1.2\n---\na: b\n...\n", "a: |+\n\n\n", "\"\\x00\": 1", "- - - -"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		c, problems := parse("f.yaml", []byte(text))
+		for _, p := range problems {
+			if p.Line < 1 || p.Column < 1 || p.Code == "" || p.Text == "" {
+				t.Errorf("%q: %+v", text, p)
+			}
+		}
+		if hasErrors(problems) {
+			return
+		}
+		s, err := c.build("f.yaml", bytes.Repeat([]byte{1}, 32))
+		if err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		for _, w := range s.Published {
+			for _, words := range append([]string{w.Title, w.Text, w.Links[0].Text, w.Links[0].Href, w.Buttons["accept"]}, w.Buttons["refuse"]) {
+				if strings.TrimSpace(words) == "" {
+					t.Fatalf("%q: a blank in %s", text, w.Doc)
+				}
+			}
+		}
+		if _, err := widget.Build(widget.Input{Site: s.Site, Wordings: s.Published, Theme: s.Theme}); err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+	})
+}

@@ -1,0 +1,122 @@
+// Package site turns one YAML file per site into what the rest of consentd works with: the nouns of
+// storage/consent, the published wordings, the theme of the widget, the origins and limits of the server.
+//
+// It guarantees that a file with any mistake is never served: every mistake is reported at once, with its
+// place, a stable code and what to do, and the last good version of that site stays in force. It refuses dark
+// patterns (DESIGN §9), whatever the file asks for. What Get answers never changes under the caller: a reload
+// makes new Sites.
+//
+// It does not build the widget's bundle, does not store wordings and knows no HTTP.
+//
+// # Files
+//
+//	site.go       Site: what a file becomes
+//	config.go     the file's shape: the one source of decoding, checks and schema
+//	decode.go     strict decoding over the syntax tree; keeps every position
+//	problem.go    Problem and its codes
+//	validate.go   the checks, in the order of the file
+//	texts.go      a text in each language; texts.go also checks that none is missing
+//	builtin.go    the texts that come with consentd, in French and English
+//	origin.go     which origins may post
+//	duration.go   "182d"
+//	check.go      Check, for the command line
+//	registry.go   Registry: the directory, loaded
+//	watch.go      … and watched
+//	secrets.go    the secret of each site, and the ring of sealing keys
+//	schema.go     schema.json for editors, generated from config.go
+//
+// # Why goccy/go-yaml, and an own walk over its tree
+//
+// Its tree keeps line and column of every key and value. Its decoder stops at the first mistake, as every
+// decoder does; the walk in decode.go goes on and lists them all.
+package site
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/consentd/consentd/storage/consent"
+	"github.com/consentd/consentd/widget"
+)
+
+// Site is one configured site, complete and valid. It is shared between requests: read only.
+type Site struct {
+	*consent.Site
+	Theme     widget.Theme
+	Limits    Limits
+	Published []*consent.Published // the current wordings: banner and preferences in each locale
+	File      string               // where it was read from
+
+	origins origins
+}
+
+// Limits bounds what one IP prefix (/24 of IPv4, /48 of IPv6) may post to a site.
+type Limits struct {
+	ConsentsPerMinute int // on average
+	Burst             int // at once
+}
+
+// Defaults of what a file leaves out.
+const (
+	defaultKeep = widget.DefaultKeep
+	// A class or an office behind one address opens the page within the same minute; a script that fills the
+	// ledger needs thousands.
+	defaultConsentsPerMinute = 60
+	defaultBurst             = 60
+)
+
+// AllowsOrigin reports whether a browser on this origin, as its Origin header says, may post to the site. It
+// allocates nothing.
+func (s *Site) AllowsOrigin(origin string) bool { return s.origins.allow(origin) }
+
+// build makes the Site of a configuration that has no errors.
+func (c *config) build(file string, secret []byte) (*Site, error) {
+	keyer, err := consent.NewKeyer(secret)
+	if err != nil {
+		return nil, fmt.Errorf("building site %s: %w", c.Site, err)
+	}
+	s := &Site{Theme: c.Theme, Limits: c.Limits.or(), File: file, origins: newOrigins(c.Origins), Site: &consent.Site{
+		ID: c.Site, Name: c.Name, Origins: normalOrigins(c.Origins), Locales: c.Locales, Revision: max(c.Revision, 1),
+		Controller: consent.Controller{Name: c.Controller.Name, Contact: c.Controller.Contact},
+		Banner:     c.Banner.build(c), Keep: c.Choices.keep(), IP: consent.IPPolicy(c.IP), KeepQuery: c.PageQuery,
+		Region: c.Region, Keyer: keyer,
+	}}
+	if s.IP == "" {
+		s.IP = consent.IPFull
+	}
+	for _, p := range c.Purposes {
+		s.Purposes = append(s.Purposes, p.build(c.Locales))
+	}
+	s.Published, err = s.Wordings()
+	if err != nil {
+		return nil, fmt.Errorf("building site %s: %w", c.Site, err)
+	}
+	return s, nil
+}
+
+func (l limits) or() Limits {
+	out := Limits{defaultConsentsPerMinute, defaultBurst}
+	if l.ConsentsPerMinute > 0 {
+		out.ConsentsPerMinute = l.ConsentsPerMinute
+	}
+	if l.Burst > 0 {
+		out.Burst = l.Burst
+	}
+	return out
+}
+
+func (c choices) keep() time.Duration {
+	if c.Keep == 0 {
+		return defaultKeep
+	}
+	return time.Duration(c.Keep)
+}
+
+func (p purpose) build(locales []string) consent.Purpose {
+	out := consent.Purpose{ID: p.ID, Basis: consent.Basis(p.Basis), Objection: p.Objection, Lifetime: time.Duration(p.Keep),
+		Title: p.Title.in(locales), Text: p.Text.in(locales)}
+	for _, v := range p.Services {
+		out.Services = append(out.Services, consent.Service{Name: v.Name, Provider: v.Provider, Policy: v.Policy})
+	}
+	return out
+}
