@@ -3,6 +3,7 @@ package widgettest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -81,6 +82,19 @@ func (t *Tab) Messages() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return append([]string(nil), t.messages...)
+}
+
+// Heard waits for a message that contains text. The browser reports each request that failed, with its address:
+// "network error: Failed to load resource: … https://edge.example/v1/sites/shop/consents".
+func (t *Tab) Heard(text string) {
+	t.tb.Helper()
+	for !slices.ContainsFunc(t.Messages(), func(m string) bool { return strings.Contains(m, text) }) {
+		select {
+		case <-t.ctx.Done():
+			t.tb.Fatalf("never heard: %s\n%s", text, strings.Join(t.Messages(), "\n"))
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 // Open goes to url and waits for the page's load event.
