@@ -1,7 +1,9 @@
 package server
 
 import (
+	"io"
 	"net"
+	"sync/atomic"
 	"time"
 )
 
@@ -19,10 +21,30 @@ func (l coarseListener) Accept() (net.Conn, error) {
 	return &coarseConn{Conn: c}, nil
 }
 
-// coarseConn is used by one goroutine at a time, as fasthttp does.
+// coarseConn is used by one goroutine at a time, as fasthttp does; Close may come from another.
 type coarseConn struct {
 	net.Conn
-	read, write time.Time // the deadlines in force
+	read, write time.Time   // the deadlines in force
+	linger      atomic.Bool // the client may still be sending
+}
+
+// Bounds of a lingering close: about what a client sends before it has seen the answer.
+const (
+	lingerBytes = 2 * maxLargeBody
+	lingerTime  = 500 * time.Millisecond
+)
+
+// Close ends a connection whose request was refused unread by reading on for a moment: bytes that arrive at a
+// closed socket make the kernel reset the connection, and the client would lose the answer that says why.
+func (c *coarseConn) Close() error {
+	tcp, ok := c.Conn.(*net.TCPConn)
+	if !ok || !c.linger.Load() {
+		return c.Conn.Close()
+	}
+	tcp.CloseWrite()
+	tcp.SetReadDeadline(time.Now().Add(lingerTime))
+	io.CopyN(io.Discard, tcp, lingerBytes) // whatever comes of it, the connection is closed next
+	return tcp.Close()
 }
 
 func (c *coarseConn) SetReadDeadline(t time.Time) error {

@@ -46,6 +46,7 @@ const (
 	codeInvalid          = "invalid"
 	codeTooManySubjects  = "too_many_subjects"
 	codeTooManyPurposes  = "too_many_purposes"
+	codeDuplicatePurpose = "duplicate_purpose"
 	codeInvalidCursor    = "invalid_cursor"
 	codeRateLimited      = "rate_limited"
 	codeHeaderTooLarge   = "header_too_large"
@@ -109,6 +110,7 @@ func Codes() []Code {
 		{admit.InvalidPage, 422, Refused, "The page is not a page of the site"},
 		{codeTooManySubjects, 422, Refused, "There are too many subjects in one call"},
 		{codeTooManyPurposes, 422, Refused, "There are too many purposes in one call"},
+		{codeDuplicatePurpose, 422, Refused, "A purpose is named twice"},
 		{codeInvalidCursor, 422, Refused, "The cursor is not one this server gave out"},
 		{codeRateLimited, 429, Refused, "There are too many requests from this network"},
 		{codeHeaderTooLarge, 431, Refused, "The header is too large"},

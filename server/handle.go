@@ -142,6 +142,9 @@ func (s *Server) unrouted(c *fiber.Ctx, err error) { s.fail(c.Context(), s.metri
 
 // unreadable answers what fasthttp could not read.
 func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
+	if c, ok := ctx.Conn().(*coarseConn); ok {
+		c.linger.Store(true)
+	}
 	s.fail(ctx, s.metrics.unrouted, "-", ofHTTP(err))
 }
 

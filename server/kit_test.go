@@ -33,6 +33,7 @@ type kit struct {
 	tokens map[string]string // by scope, for site demo
 	log    *buffer
 	clock  *clock
+	rules  *contract
 }
 
 // clock is what the ledger takes its time from.
@@ -74,7 +75,7 @@ func (b *buffer) String() string {
 // prepareServer makes everything but the listener.
 func prepareServer(t testing.TB, change ...func(*Options)) *kit {
 	t.Helper()
-	k := &kit{t: t, log: &buffer{}, clock: &clock{}, tokens: map[string]string{}}
+	k := &kit{t: t, log: &buffer{}, clock: &clock{}, tokens: map[string]string{}, rules: loadContract(t)}
 	var err error
 	if k.ledger, err = ledger.Open(ledger.Options{Dir: t.TempDir(), Clock: k.clock.now, Reserve: 1}); err != nil {
 		t.Fatal(err)
@@ -173,8 +174,16 @@ func (r reply) problem(t testing.TB) (code string, errs []string) {
 	return p.Code, errs
 }
 
-// do sends one request; header lines are "Name: value".
+// do sends one request; header lines are "Name: value". Every answer of a documented route is held to the
+// OpenAPI document.
 func (k *kit) do(method, path, body string, header ...string) reply {
+	k.t.Helper()
+	r := k.send(method, path, body, header...)
+	k.rules.checkKnown(k.t, method, path, r)
+	return r
+}
+
+func (k *kit) send(method, path, body string, header ...string) reply {
 	k.t.Helper()
 	req, err := http.NewRequest(method, k.url+path, strings.NewReader(body))
 	if err != nil {

@@ -181,7 +181,7 @@ func (v *view) pick(names []string) ([]*asked, error) {
 		case p == nil:
 			refusals = append(refusals, admit.Refusal{Pointer: at, Code: admit.UnknownPurpose, Detail: "nobody is asked for it"})
 		case slices.Contains(picked, p):
-			refusals = append(refusals, admit.Refusal{Pointer: at, Code: codeTooManyPurposes, Detail: "named twice"})
+			refusals = append(refusals, admit.Refusal{Pointer: at, Code: codeDuplicatePurpose, Detail: "named twice"})
 		default:
 			picked = append(picked, p)
 		}
