@@ -13,9 +13,12 @@
 //	site.go       Site: what a file becomes
 //	config.go     the file's shape: the one source of decoding, checks and schema
 //	decode.go     strict decoding over the syntax tree; keeps every position
+//	node.go       what a node of the tree is, and where
 //	problem.go    Problem and its codes
 //	validate.go   the checks, in the order of the file
-//	texts.go      a text in each language; texts.go also checks that none is missing
+//	purposes.go   … of the purposes
+//	banner.go     … of the banner: nothing missing, and a refusal that reads as one
+//	texts.go      a text in each language, none missing
 //	builtin.go    the texts that come with consentd, in French and English
 //	origin.go     which origins may post
 //	duration.go   "182d"

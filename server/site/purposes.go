@@ -1,0 +1,112 @@
+package site
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/consentd/consentd/storage/consent"
+)
+
+func (v *validator) checkPurposes() {
+	if len(v.c.Purposes) == 0 {
+		if !v.bad["purposes"] {
+			v.errorf(CodeNoPurpose, "purposes", "has nothing in it; a site asks for at least one purpose")
+		}
+		return
+	}
+	seen, asked := map[string]int{}, false
+	for i := range v.c.Purposes {
+		p, path := &v.c.Purposes[i], fmt.Sprintf("purposes[%d]", i)
+		basis := consent.Basis(p.Basis)
+		asked = asked || p.Objection || basis == consent.BasisConsent || !basis.Valid() // which is reported below
+		if v.bad[path] {
+			continue
+		}
+		v.checkPurposeID(p.ID, path+".id", seen)
+		v.checkBasis(p, path)
+		v.checkText(p.Title, path+".title", maxTitle)
+		v.checkText(p.Text, path+".text", maxText)
+		v.checkDefault(p, path)
+		v.checkPurposeKeep(p, path+".keep")
+		v.checkServices(p.Services, path+".services")
+	}
+	if !asked {
+		v.warnf(CodeNothingAsked, "purposes", "leaves nobody anything to decide; a banner is not needed")
+	}
+}
+
+func (v *validator) checkPurposeID(id, path string, seen map[string]int) {
+	switch {
+	case v.bad[path]:
+		return
+	case !v.has(path):
+		v.missing(path)
+		return
+	case !consent.ValidPurposeID(id):
+		v.errorf(CodePurposeID, path, "%q cannot name a purpose; use 1 to 40 of a-z, 0-9, _ and -, with a letter or digit at both ends", id)
+	case seen[id] > 0:
+		v.errorf(CodePurposeTwice, path, "%q is the purpose of line %d already; each has its own id", id, seen[id])
+	}
+	if seen[id] == 0 {
+		seen[id] = v.where(path).line
+	}
+}
+
+func (v *validator) checkBasis(p *purpose, path string) {
+	switch {
+	case v.bad[path+".basis"]:
+		return
+	case !v.has(path + ".basis"):
+		v.missing(path + ".basis")
+		return
+	case !consent.Basis(p.Basis).Valid():
+		v.errorf(CodeBasis, path+".basis", "%q is no legal basis of GDPR art. 6(1): consent, contract, legal_obligation, vital_interests, public_task or legitimate_interest", p.Basis)
+	}
+	if p.Objection && p.Basis != string(consent.BasisLegitimateInterest) {
+		v.errorf(CodeObjectionBasis, path+".objection", "is offered against legitimate_interest alone; remove it, or change the basis")
+	}
+}
+
+// checkDefault refuses a switch that is on before anyone touched it (CJEU C-673/17, Planet49). "off" is what
+// happens anyway.
+func (v *validator) checkDefault(p *purpose, path string) {
+	path += ".default"
+	if !v.has(path) || v.bad[path] {
+		return
+	}
+	switch strings.ToLower(string(p.Default)) {
+	case "off", "false", "no":
+		return
+	}
+	v.errorf(CodeDefaultOn, path, "cannot be set: consent is a switch that people turn on themselves, so every one starts off; remove this key")
+}
+
+func (v *validator) checkPurposeKeep(p *purpose, path string) {
+	if !v.has(path) || v.bad[path] {
+		return
+	}
+	switch keep := time.Duration(p.Keep); {
+	case keep > maxPurposeKeep:
+		v.errorf(CodeKeepTooLong, path, "is over three years; an acceptance holds %d days at most", maxPurposeKeep/day)
+	case keep < minKeep:
+		v.errorf(CodeKeepTooShort, path, "is under a day; nobody is asked at every visit")
+	case keep > maxKeep:
+		v.warnf(CodeKeepLong, path, "is over 13 months; that suits a mailing list, not cookies")
+	}
+}
+
+func (v *validator) checkServices(services []service, path string) {
+	for i, s := range services {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if v.bad[at] {
+			continue
+		}
+		v.checkName(s.Name, at+".name")
+		v.checkLength(s.Provider, at+".provider", maxTitle)
+		if v.has(at+".policy") && !v.bad[at+".policy"] {
+			v.checkLength(s.Policy, at+".policy", maxLink)
+			v.checkLink(s.Policy, at+".policy", false)
+		}
+	}
+}
