@@ -76,13 +76,14 @@ func TestUnknownScenariosAreNamed(t *testing.T) {
 
 func TestVerdictsSayByHowMuch(t *testing.T) {
 	for name, c := range map[string]struct{ got, want string }{
-		"a ratio that is reached":          {atLeast(0.5, 0.5), "met"},
-		"a ratio a fifth too low":          {atLeast(0.5, 0.4), "missed by 20 %"},
-		"a latency under its bound":        {atMost(10, 9.9), "met"},
-		"a latency half as much again":     {atMost(10, 15), "missed by 50 %"},
-		"a number of seven digits":         {thousands(1234567), "1,234,567"},
-		"a number of three digits":         {thousands(999), "999"},
-		"a number rounded to its thousand": {thousands(999.5), "1,000"},
+		"a ratio that is reached":            {atLeast(0.5, 0.5), "met"},
+		"a ratio a fifth too low":            {atLeast(0.5, 0.4), "missed by 20 %"},
+		"a latency under its bound":          {atMost(10, 9.9), "met"},
+		"a latency half as much again":       {atMost(10, 15), "missed by 50 %"},
+		"a latency of three times its bound": {atMost(10, 30), "missed, 3.0 times the bound"},
+		"a number of seven digits":           {thousands(1234567), "1,234,567"},
+		"a number of three digits":           {thousands(999), "999"},
+		"a number rounded to its thousand":   {thousands(999.5), "1,000"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %q, want %q", name, c.got, c.want)

@@ -58,6 +58,7 @@ func (b *bench) measure(ctx context.Context, t target, o load.Options) (s sample
 		return s, err
 	}
 	s.spent = after.Since(before)
+	b.shared = max(b.shared, s.spent.Share(s.spent.Other+s.spent.Stolen))
 	b.say("%-28s %9.0f/s  p99 %8v  generator %3.0f %%  server %3.0f %%  engine %3.0f %%  other %3.0f %%", t.name, s.Rate(),
 		s.Latency.Quantile(0.99).Round(10*time.Microsecond), 100*s.spent.Share(s.spent.Generator),
 		100*s.spent.Share(s.spent.Server), 100*s.spent.Share(s.spent.Engine), 100*s.spent.Share(s.spent.Other))

@@ -39,6 +39,9 @@ func verdict(met bool, off float64) string {
 	if met {
 		return "met"
 	}
+	if off > 1 {
+		return fmt.Sprintf("missed, %.1f times the bound", 1+off)
+	}
 	return fmt.Sprintf("missed by %.0f %%", 100*off)
 }
 

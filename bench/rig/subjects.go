@@ -34,7 +34,7 @@ type Population struct {
 	N      uint64
 	Shown  *Shown
 	Keyer  *consent.Keyer // of the site, so that the program finds the subjects by device
-	Writer int            // goroutines; 0: 256, where one fsync is shared by enough to be cheap
+	Writer int            // goroutines; 0: 2,048, so that a slow disk's fsync is shared by enough to be cheap
 }
 
 // Fill appends p to the ledger in dir, which no program may hold meanwhile, and reports progress now and
@@ -60,7 +60,7 @@ func (p Population) appendTo(ctx context.Context, l *ledger.Ledger, progress fun
 		return err
 	}
 	if p.Writer == 0 {
-		p.Writer = 256
+		p.Writer = 2048
 	}
 	var next, done atomic.Uint64
 	var wg sync.WaitGroup
