@@ -221,6 +221,26 @@ func TestWhatAnotherProcessDoesIsNoticedWithinTwoSeconds(t *testing.T) {
 	within(t, 2*time.Second, "a retired key", verify(kept, token.ErrInvalid))
 }
 
+// TestAChangeWithinOneTickOfTheDirectorysClockIsNoticed: file systems stamp changes to some milliseconds, so two
+// changes can carry one time.
+func TestAChangeWithinOneTickOfTheDirectorysClockIsNoticed(t *testing.T) {
+	dir := newDir(t)
+	r := open(t, dir, nil)
+	raw, c := issue(t, r, grant())
+	revoked := filepath.Join(dir, "revoked")
+	before, err := os.Stat(revoked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(revoked, c.ID+".9999999999"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chtimes(revoked, before.ModTime(), before.ModTime()); err != nil {
+		t.Fatal(err)
+	}
+	within(t, 2*time.Second, "the revocation", func() bool { _, err := r.Verify(raw); return errors.Is(err, token.ErrRevoked) })
+}
+
 func TestProcessesThatStartAtOnceShareOneRing(t *testing.T) {
 	dir := newDir(t)
 	var all [5]*process
