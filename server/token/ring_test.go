@@ -227,6 +227,10 @@ func TestAChangeWithinOneTickOfTheDirectorysClockIsNoticed(t *testing.T) {
 	dir := newDir(t)
 	r := open(t, dir, nil)
 	raw, c := issue(t, r, grant())
+	_, other := issue(t, r, grant())
+	if err := r.Revoke(other.ID); err != nil { // so that the ring has just looked
+		t.Fatal(err)
+	}
 	revoked := filepath.Join(dir, "revoked")
 	before, err := os.Stat(revoked)
 	if err != nil {
