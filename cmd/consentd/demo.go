@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"html/template"
+	"io"
 	"io/fs"
 	"net"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/consentd/consentd/server/token"
+	"github.com/consentd/consentd/storage/consent"
 )
 
 // demoFiles is a shop in French and English, and its site file; {{.Edge}} and {{.Shop}} stand for the two addresses.
@@ -62,7 +64,34 @@ func (c *demoCmd) Run(ctx context.Context, s streams) error {
 	go front.Serve(shop)
 	defer front.Close()
 	c.print(s, n, shop, raw)
-	return n.run(ctx)
+	told := make(chan struct{})
+	telling, stop := context.WithCancel(ctx)
+	go func() { defer close(told); tell(telling, s.out, n) }()
+	err = n.run(ctx)
+	stop()
+	<-told
+	return err
+}
+
+// tell prints each choice once it is durable, with the lookup that finds it.
+func tell(ctx context.Context, out io.Writer, n *node) {
+	for next := n.ledger.Next(consent.StreamProofs); n.ledger.Wait(ctx, consent.StreamProofs, next) == nil; {
+		end := n.ledger.Next(consent.StreamProofs)
+		err := n.ledger.Scan(consent.StreamProofs, next, end, func(seq uint64, raw []byte) error {
+			p, err := consent.ParseProof(raw)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(out, "\n  %s  proof %d  %s %s  %s\n  curl -s -H \"Authorization: Bearer $TOKEN\" \"%s/v1/sites/%s/lookup?key=%s\"\n",
+				p.RecordedAt.Time().Format(time.TimeOnly), seq, p.Surface, p.Method, consent.AppendDecisions(nil, p.Decisions), hostURL(n.public), p.Site, p.Personal.Subject)
+			return err
+		})
+		if err != nil {
+			n.log.Error("printing choices", "error", err)
+			return
+		}
+		next = end
+	}
 }
 
 func (c *demoCmd) print(s streams, n *node, shop net.Listener, token string) {
@@ -76,20 +105,17 @@ func (c *demoCmd) print(s streams, n *node, shop net.Listener, token string) {
   Health             %[1]s/readyz
   Metrics            %[3]s/metrics
 
-  Token (1 day, site demo: lookup record proofs rates)
-  %[4]s
+  1. A token, good for a day (lookup, record, proofs, rates):
 
-  Open the shop, choose, then copy the device id it shows:
+  TOKEN=%[4]s
 
-  curl -s -H "Authorization: Bearer %[4]s" \
-    "%[1]s/v1/sites/demo/lookup?purpose=analytics&device=DEVICE"
+  2. Open the shop and choose. Each choice is printed here with its lookup. One that works now:
 
-  Consent rates:
+  curl -s -H "Authorization: Bearer $TOKEN" "%[1]s/v1/sites/demo/lookup?external=customer-42"
 
-  curl -s -H "Authorization: Bearer %[4]s" "%[1]s/v1/sites/demo/rates?by=purpose"
+  3. Consent rates, and the proofs in ClickHouse:
 
-  In ClickHouse:
-
+  curl -s -H "Authorization: Bearer $TOKEN" "%[1]s/v1/sites/demo/rates?by=purpose"
   %[5]s sql --data %[6]s "SELECT recorded_at, surface, method, decisions FROM consents ORDER BY recorded_at DESC LIMIT 10"
 
   Ctrl-C stops. Data stays in %[6]s

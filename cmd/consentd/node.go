@@ -46,14 +46,9 @@ type node struct {
 
 // open opens every part. addr is where the public port listens, sites the directory of site files. What was
 // opened before an error is closed again.
-func open(ctx context.Context, f *nodeFlags, addr, sites string, log *slog.Logger) (n *node, err error) {
-	n = &node{flags: f, log: log, registry: prometheus.NewRegistry()}
+func open(ctx context.Context, f *nodeFlags, addr, sites string, log *slog.Logger) (*node, error) {
+	n := &node{flags: f, log: log, registry: prometheus.NewRegistry()}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, n.close())
-		}
-	}()
 	for _, step := range []func() error{
 		func() error { return n.listen(addr) },
 		n.openLedger,
@@ -63,7 +58,7 @@ func open(ctx context.Context, f *nodeFlags, addr, sites string, log *slog.Logge
 		n.openServer,
 	} {
 		if err := step(); err != nil {
-			return nil, err
+			return nil, errors.Join(err, n.close())
 		}
 	}
 	return n, nil

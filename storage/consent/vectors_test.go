@@ -121,6 +121,7 @@ func testSite() *Site {
 		Banner: BannerText{
 			Title: both("Vos choix 🍪", "Your choices 🍪"), Text: both("Ligne 1\nLigne 2", "Line 1\nLine 2"),
 			Accept: both("Tout accepter", "Accept all"), Refuse: both("Tout refuser", "Refuse all"), Choose: both("Choisir", "Choose"), Save: both("Enregistrer", "Save"),
+			Back: both("Retour", "Back"), Necessary: both("Toujours actif", "Always on"),
 			PreferencesTitle: both("Préférences", "Preferences"), PreferencesText: both("Par finalité.", "Per purpose."),
 			PolicyText: both("Confidentialité", "Privacy"), PolicyHref: both("https://shop.example/fr/", "https://shop.example/en/"),
 		},

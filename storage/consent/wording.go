@@ -187,6 +187,7 @@ func (s *Site) preferencesWording(locale string) Wording {
 	w := s.wording(SurfacePreferences, locale, s.Banner.PreferencesTitle, s.Banner.PreferencesText, true)
 	w.Buttons = map[string]string{
 		"accept": s.Banner.Accept[locale], "refuse": s.Banner.Refuse[locale], "save": s.Banner.Save[locale],
+		"back": s.Banner.Back[locale], "necessary": s.Banner.Necessary[locale],
 	}
 	return w
 }

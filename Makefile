@@ -1,0 +1,68 @@
+# consentd: make help lists the targets.
+
+GO      ?= go
+VERSION ?= 0.1.0
+LDFLAGS  = -s -w -X main.version=$(VERSION)
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# Packages of npm: the ClickHouse engine, and what checks the widget. A stamp says when they were installed.
+ENGINE = storage/engine/node_modules/.installed
+WIDGET = widget/node_modules/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run test bench lint build generate fuzz kill9 chromium clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: build $(ENGINE) ## set up everything, start consentd with its own ClickHouse and a demo shop
+	bin/consentd demo --data data
+
+test: build $(ENGINE) $(WIDGET) chromium ## run every test, on a real ClickHouse, a real browser, a real disk
+	$(GO) test -timeout 22m ./...
+
+bench: build $(ENGINE) ## measure against bare Fiber in the same run; writes bench/RESULTS.md
+	$(GO) run ./bench -binary bin/consentd -out bench/RESULTS.md
+
+kill9: build $(ENGINE) ## a thousand kill -9 under load: nothing lost, nothing counted twice
+	$(GO) run ./bench -binary bin/consentd -only kill9 -cycles 1000
+
+lint: $(WIDGET) ## gofmt, vet, staticcheck, tsc
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }
+	$(GO) vet ./...
+	$(GO) run $(STATICCHECK) ./...
+	npm --prefix widget run --silent lint
+
+build: ## make bin/consentd
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/consentd ./cmd/consentd
+
+generate: ## write generated files anew (tests fail while they are stale)
+	$(GO) generate ./...
+
+FUZZTIME ?= 30s
+fuzz: ## fuzz every parser for FUZZTIME each (default 30s)
+	@for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	  done; \
+	done
+
+$(ENGINE): storage/engine/package-lock.json
+	npm ci --no-audit --no-fund --prefix storage/engine
+	@touch $@
+
+$(WIDGET): widget/package-lock.json
+	npm ci --no-audit --no-fund --prefix widget
+	@touch $@
+
+chromium:
+	@if [ -n "$$CONSENTD_CHROMIUM" ] || command -v chromium chromium-browser google-chrome >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing Chromium for the browser tests"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	else \
+	  echo "The browser tests need Chromium: install the package chromium, or set CONSENTD_CHROMIUM to its path." >&2; exit 1; \
+	fi
+
+clean: ## remove what was built and installed (data stays)
+	rm -rf bin storage/engine/node_modules widget/node_modules
