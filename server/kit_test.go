@@ -217,6 +217,12 @@ const (
 // bearer is the header of the token with a scope.
 func (k *kit) bearer(scope string) string { return "Authorization: Bearer " + k.tokens[scope] }
 
+// bearerFor is the header of a token for another site.
+func (k *kit) bearerFor(site, scope string) string {
+	k.t.Helper()
+	return "Authorization: Bearer " + k.issue(token.Grant{Name: site, Sites: []string{site}, Scopes: []string{scope}, TTL: time.Hour})
+}
+
 // wordingOf is the hash of a current wording.
 func (k *kit) wordingOf(siteID, surface, locale string) string {
 	k.t.Helper()
