@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -128,7 +129,7 @@ func parse(args []string, stderr io.Writer) (*bench, []string, error) {
 	quick := fs.Bool("quick", false, "a run of seconds that shows the bench works; its figures say nothing")
 	fs.StringVar(&b.binary, "binary", "bin/consentd", "the built program")
 	fs.IntVar(&b.conns, "conns", 128, "connections of the closed loops")
-	fs.IntVar(&b.workers, "workers", 1, "threads of the generator")
+	fs.IntVar(&b.workers, "workers", max(1, runtime.NumCPU()/2), "threads of the generator; half the cores, since the server needs more per request than it does")
 	fs.IntVar(&b.rounds, "rounds", 5, "turns of each pair; medians are reported")
 	fs.DurationVar(&b.length, "length", 5*time.Second, "length of one measured run")
 	fs.DurationVar(&b.warm, "warm", time.Second, "warm-up before each measured run")
