@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -34,11 +35,11 @@ type node struct {
 	ledger    *ledger.Ledger
 	sites     *site.Registry
 	tokens    *token.Ring
-	engine    *engine.Engine       // nil: an external ClickHouse, or none
-	warehouse *warehouse.Warehouse // nil: none
-	drain     *drain.Drain         // nil: none
-	server    *server.Server
-	noEngine  error // why there is no ClickHouse
+	engine    *engine.Engine                // nil: an external ClickHouse, or none
+	warehouse *warehouse.Warehouse          // nil: none
+	drain     *drain.Drain                  // nil: none
+	server    atomic.Pointer[server.Server] // read when a site file changes, from the registry's goroutine
+	noEngine  error                         // why there is no ClickHouse
 
 	public, admin net.Listener
 	closers       []func() error
@@ -52,7 +53,7 @@ func open(ctx context.Context, f *nodeFlags, addr, sites string, log *slog.Logge
 	for _, step := range []func() error{
 		func() error { return n.listen(addr) },
 		n.openLedger,
-		func() error { return n.openSites(ctx, sites) },
+		func() error { return n.openSites(sites) },
 		n.openTokens,
 		func() error { return n.openWarehouse(ctx) },
 		n.openServer,
@@ -121,35 +122,30 @@ func (n *node) openLedger() (err error) {
 	return err
 }
 
-// openSites loads the site files and makes every current wording known to the ledger before anything is
-// served, now and on each change.
-func (n *node) openSites(ctx context.Context, dir string) error {
+// openSites loads the site files. A changed set is prepared (wordings published, scripts built) before
+// anything is answered from it.
+func (n *node) openSites(dir string) error {
 	secrets, err := site.OpenSecrets(n.flags.secrets())
 	if err != nil {
 		return err
 	}
-	n.sites, err = site.Open(site.Options{Dir: dir, Secret: secrets.Site, Log: n.log,
-		OnChange: func(all []*site.Site) {
-			if err := n.publish(ctx, all); err != nil {
-				n.log.Error("publishing wordings", "error", err)
-			}
-		}})
+	n.sites, err = site.Open(site.Options{Dir: dir, Secret: secrets.Site, Log: n.log, OnChange: func(all []*site.Site) {
+		if s := n.server.Load(); s != nil {
+			n.prepare(s, all)
+		}
+	}})
 	if err != nil {
 		return fmt.Errorf("--sites %s: %w", dir, err)
 	}
-	n.later(func() error { n.sites.Close(); return nil })
-	return n.publish(ctx, n.sites.All())
+	n.later(n.sites.Close)
+	return nil
 }
 
-func (n *node) publish(ctx context.Context, all []*site.Site) error {
-	for _, s := range all {
-		for _, w := range s.Published {
-			if err := n.ledger.Publish(ctx, w); err != nil {
-				return fmt.Errorf("publishing a wording of site %s: %w", s.ID, err)
-			}
-		}
+// prepare never stops the program: a site that cannot be prepared is tried again when it is asked for.
+func (n *node) prepare(s *server.Server, all []*site.Site) {
+	if err := s.Prepare(all); err != nil {
+		n.log.Error("preparing sites", "error", err)
 	}
-	return nil
 }
 
 func (n *node) openTokens() (err error) {
@@ -225,8 +221,13 @@ func (n *node) openServer() error {
 	if n.warehouse != nil {
 		o.Warehouse = n.warehouse
 	}
-	n.server, err = server.New(o)
-	return err
+	s, err := server.New(o)
+	if err != nil {
+		return err
+	}
+	n.server.Store(s)
+	n.prepare(s, n.sites.All())
+	return nil
 }
 
 // countries reads the MaxMind database, if there is one.
@@ -285,10 +286,11 @@ const drainRequests = 15 * time.Second
 // run serves until ctx ends, a listener fails or the ledger does; then it stops: no new requests, those under
 // way finish, what is left ships or waits on disk, parts close.
 func (n *node) run(ctx context.Context) error {
-	admin := &http.Server{Handler: n.server.Admin(), ReadHeaderTimeout: 10 * time.Second}
+	front := n.server.Load()
+	admin := &http.Server{Handler: front.Admin(), ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 2)
 	var wg sync.WaitGroup
-	wg.Go(func() { failed <- n.server.Serve(n.public) })
+	wg.Go(func() { failed <- front.Serve(n.public) })
 	wg.Go(func() { failed <- admin.Serve(n.admin) })
 	var err error
 	select {
@@ -300,7 +302,7 @@ func (n *node) run(ctx context.Context) error {
 	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainRequests)
 	defer cancel()
-	err = errors.Join(err, n.server.Shutdown(stop), admin.Close())
+	err = errors.Join(err, front.Shutdown(stop), admin.Close())
 	wg.Wait()
 	return errors.Join(err, n.close())
 }

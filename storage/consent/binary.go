@@ -178,7 +178,7 @@ func ParseState(b []byte) (State, error) {
 	d.version()
 	events := make([]Event, d.count(minEvent))
 	for i := range events {
-		events[i] = d.event()
+		events[i] = d.event("")
 	}
 	s := make(State, d.count(3))
 	for i := range s {
@@ -193,24 +193,10 @@ func ParseState(b []byte) (State, error) {
 	return s, d.end()
 }
 
-// StateSeq returns the highest seq a binary state rests on from one edge: a reader compares it with what is
-// durable. It does not allocate.
-func StateSeq(b []byte, edge string) (uint64, error) {
-	d := decoder{b: b}
-	d.version()
-	var last uint64
-	for range d.count(minEvent) {
-		if _, e, seq := d.eventHead(); string(e) == edge {
-			last = max(last, seq)
-		}
-		d.take(eventTail)
-	}
-	return last, d.err
-}
-
 // FindStanding reads one purpose out of a binary state without decoding the rest; ok is false when the
-// purpose is not in it. Purpose and Edge of the result are copies.
-func FindStanding(b []byte, purpose string) (st Standing, ok bool, err error) {
+// purpose is not in it. edge is the name the caller expects to find, mostly its own: when it does, nothing is
+// allocated.
+func FindStanding(b []byte, purpose, edge string) (st Standing, ok bool, err error) {
 	d := decoder{b: b}
 	d.version()
 	n := d.count(minEvent)
@@ -231,7 +217,7 @@ func FindStanding(b []byte, purpose string) (st Standing, ok bool, err error) {
 		for range k {
 			events.skipEvent()
 		}
-		st = Standing{Purpose: purpose, Status: status, Event: events.event()}
+		st = Standing{Purpose: purpose, Status: status, Event: events.event(edge)}
 		return st, true, events.err
 	}
 	return Standing{}, false, d.err
@@ -358,9 +344,12 @@ func (d *decoder) skipEvent() {
 	d.take(eventTail)
 }
 
-func (d *decoder) event() Event {
+func (d *decoder) event(expected string) Event {
 	at, edge, seq := d.eventHead()
-	e := Event{At: at, Edge: string(edge), Seq: seq, Grade: Grade(d.byte())}
+	if string(edge) != expected {
+		expected = string(edge)
+	}
+	e := Event{At: at, Edge: expected, Seq: seq, Grade: Grade(d.byte())}
 	e.Proof = uuid.UUID(d.fixed16())
 	copy(e.Wording[:], d.take(32))
 	return e

@@ -153,12 +153,12 @@ func TestStateSurvivesItsBinaryForm(t *testing.T) {
 			t.Fatalf("%v %v", got, err)
 		}
 		for _, want := range s {
-			st, ok, err := FindStanding(raw, want.Purpose)
+			st, ok, err := FindStanding(raw, want.Purpose, "e1")
 			if err != nil || !ok || st != want {
 				t.Fatalf("%s: %+v %v %v", want.Purpose, st, ok, err)
 			}
 		}
-		if _, ok, err := FindStanding(raw, "NO SUCH"); ok || err != nil {
+		if _, ok, err := FindStanding(raw, "NO SUCH", ""); ok || err != nil {
 			t.Fatalf("%v %v", ok, err)
 		}
 	})
@@ -335,10 +335,10 @@ func FuzzParseStored(f *testing.F) {
 		}
 		if s, err := ParseState(b); err == nil {
 			for _, st := range s {
-				FindStanding(b, st.Purpose)
+				FindStanding(b, st.Purpose, "")
 			}
 		}
-		FindStanding(b, "a")
+		FindStanding(b, "a", "")
 		ParsePrompt(b)
 		ParsePublication(b)
 	})

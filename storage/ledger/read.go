@@ -5,10 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/consentd/consentd/storage/consent"
@@ -76,7 +73,7 @@ func (l *Ledger) Standing(site string, key consent.SubjectKey, purpose string) (
 	var st consent.Standing
 	var ok bool
 	_, err := l.view(stateKey(room[:0], site, key), func(v []byte) (err error) {
-		st, ok, err = consent.FindStanding(v, purpose)
+		st, ok, err = consent.FindStanding(v, purpose, l.opt.Edge)
 		return err
 	})
 	if err == nil && ok {
@@ -100,72 +97,31 @@ func (l *Ledger) State(site string, key consent.SubjectKey) (consent.State, erro
 }
 
 // Standings answers many subjects. visit is called once for each key, in the order of keys; sts is parallel
-// to purposes, a zero Standing means never asked, and it must not be kept. The reads are spread over the
-// cores; a subject is read as of one moment, the whole is not.
+// to purposes, a zero Standing means never asked, and it must not be kept. Each subject is read as of one
+// moment, the whole is not. It works on the calling goroutine: who has many keys spreads them.
 func (l *Ledger) Standings(site string, keys []consent.SubjectKey, purposes []string, visit func(i int, sts []consent.Standing)) error {
-	all := make([]consent.Standing, len(keys)*len(purposes))
-	if err := l.standings(site, keys, purposes, all); err != nil {
-		return err
-	}
-	for i := range keys {
-		visit(i, all[i*len(purposes):(i+1)*len(purposes)])
-	}
-	return nil
-}
-
-// lookupChunk is how many subjects one worker takes at a time: enough to forget the cost of taking them.
-const lookupChunk = 128
-
-func (l *Ledger) standings(site string, keys []consent.SubjectKey, purposes []string, all []consent.Standing) error {
-	workers := min(runtime.GOMAXPROCS(0), (len(keys)+lookupChunk-1)/lookupChunk)
-	if workers <= 1 {
-		return l.standingsOf(site, keys, purposes, all)
-	}
-	var next atomic.Int64
-	errs := make([]error, workers)
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Go(func() {
-			for errs[w] == nil {
-				from := int(next.Add(lookupChunk)) - lookupChunk
-				if from >= len(keys) {
-					return
-				}
-				to := min(from+lookupChunk, len(keys))
-				errs[w] = l.standingsOf(site, keys[from:to], purposes, all[from*len(purposes):to*len(purposes)])
-			}
-		})
-	}
-	wg.Wait()
-	return errors.Join(errs...)
-}
-
-func (l *Ledger) standingsOf(site string, keys []consent.SubjectKey, purposes []string, all []consent.Standing) error {
 	var room [96]byte
+	sts := make([]consent.Standing, len(purposes))
+	find := func(v []byte) (err error) {
+		for j, p := range purposes {
+			if sts[j], _, err = consent.FindStanding(v, p, l.opt.Edge); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	for i, k := range keys {
-		out := all[i*len(purposes) : (i+1)*len(purposes)]
-		_, err := l.view(stateKey(room[:0], site, k), func(v []byte) error { return standingsIn(v, purposes, out) })
-		for j := range out {
-			if err == nil && out[j].Purpose != "" {
-				err = l.settled(out[j].Edge, out[j].Seq)
+		clear(sts)
+		_, err := l.view(stateKey(room[:0], site, k), find)
+		for j := range sts {
+			if err == nil {
+				err = l.settled(sts[j].Edge, sts[j].Seq)
 			}
 		}
 		if err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-func standingsIn(v []byte, purposes []string, out []consent.Standing) error {
-	for j, p := range purposes {
-		st, ok, err := consent.FindStanding(v, p)
-		if err != nil {
-			return err
-		}
-		if ok {
-			out[j] = st
-		}
+		visit(i, sts)
 	}
 	return nil
 }
