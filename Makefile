@@ -16,7 +16,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build $(ENGINE) ## set up everything, start consentd with its own ClickHouse and a demo shop
-	bin/consentd demo --data data
+	bin/consentd demo
 
 test: build $(ENGINE) $(WIDGET) chromium ## run every test, on a real ClickHouse, a real browser, a real disk
 	$(GO) test -timeout 22m ./...
