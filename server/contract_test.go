@@ -118,7 +118,7 @@ func TestTheContractNoticesAWrongAnswer(t *testing.T) {
 	header := http.Header{"Content-Type": {"application/json"}}
 	good := `{"as_of":"2026-11-21T20:06:00.412Z","decisions":{"a":{"status":"unknown","allowed":false,"grade":"none","reason":"never_asked"}}}`
 	path := "/v1/sites/demo/lookup"
-	if err := c.validate(t, "GET", path, reply{200, header, good}); err != nil {
+	if err := c.validate(t, "GET", path, reply{status: 200, header: header, body: good}); err != nil {
 		t.Fatal(err)
 	}
 	for name, body := range map[string]string{
@@ -130,11 +130,11 @@ func TestTheContractNoticesAWrongAnswer(t *testing.T) {
 		"no JSON":                        "hello",
 		"a text where a boolean belongs": strings.Replace(good, `false`, `"false"`, 1),
 	} {
-		if c.validate(t, "GET", path, reply{200, header, body}) == nil {
+		if c.validate(t, "GET", path, reply{status: 200, header: header, body: body}) == nil {
 			t.Errorf("%s was not noticed: %s", name, body)
 		}
 	}
-	if c.validate(t, "GET", path, reply{418, header, good}) == nil {
+	if c.validate(t, "GET", path, reply{status: 418, header: header, body: good}) == nil {
 		t.Error("an undocumented status was not noticed")
 	}
 }

@@ -149,6 +149,7 @@ type reply struct {
 	status int
 	header http.Header
 	body   string
+	closes bool // the connection ends with this answer
 }
 
 // problem reads a problem's code and the codes of its errors as "pointer code".
@@ -205,7 +206,7 @@ func (k *kit) send(method, path, body string, header ...string) reply {
 	if err != nil {
 		k.t.Fatal(err)
 	}
-	return reply{res.StatusCode, res.Header, string(b)}
+	return reply{res.StatusCode, res.Header, string(b), res.Close}
 }
 
 const (
