@@ -22,10 +22,10 @@ test: build $(ENGINE) $(WIDGET) chromium ## run every test, on a real ClickHouse
 	$(GO) test -timeout 22m ./...
 
 bench: build $(ENGINE) ## measure against bare Fiber in the same run; writes bench/RESULTS.md
-	$(GO) run ./bench -binary bin/consentd -out bench/RESULTS.md
+	$(GO) run ./bench
 
 kill9: build $(ENGINE) ## a thousand kill -9 under load: nothing lost, nothing counted twice
-	$(GO) run ./bench -binary bin/consentd -only kill9 -cycles 1000
+	$(GO) run ./bench -cycles 1000 kill9
 
 lint: $(WIDGET) ## gofmt, vet, staticcheck, tsc
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }

@@ -193,6 +193,19 @@ func ParseState(b []byte) (State, error) {
 	return s, d.end()
 }
 
+// MergeStates appends the binary form of the merge of two binary states.
+func MergeStates(dst, a, b []byte) ([]byte, error) {
+	s, err := ParseState(a)
+	if err != nil {
+		return dst, err
+	}
+	o, err := ParseState(b)
+	if err != nil {
+		return dst, err
+	}
+	return AppendState(dst, s.Merge(o)), nil
+}
+
 // FindStanding reads one purpose out of a binary state without decoding the rest; ok is false when the
 // purpose is not in it. edge is the name the caller expects to find, mostly its own: when it does, nothing is
 // allocated.

@@ -87,27 +87,41 @@ func TestPromptAndPublicationSurviveTheirBinaryForm(t *testing.T) {
 	}
 }
 
-// TestStateIsTheLatestChoice holds the state of a subject against the plainest model: the newest event by
-// (time, edge, seq) wins, a withdrawal wins its millisecond; in any order of arrival.
+// TestStateIsTheLatestChoice holds the state of a subject against the plainest model, whatever the order in
+// which proofs arrive and are grouped: the newest event wins, a no wins its millisecond, and a no is a
+// withdrawal when there ever was a yes.
 func TestStateIsTheLatestChoice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		n := rapid.IntRange(1, 12).Draw(t, "events")
-		var s State
 		var best *Proof
 		var bestSeq uint64
-		for seq := range uint64(n) {
-			p := &Proof{Facts: Facts{ID: uuid.New(), Edge: "e1", RecordedAt: Millis(rapid.IntRange(1, 20).Draw(t, "at")), Method: MethodCustom,
+		yes := false
+		var parts []State
+		for seq := range rapid.Uint64Range(1, 12).Draw(t, "events") {
+			p := &Proof{Facts: Facts{ID: uuid.New(), Edge: "e1", RecordedAt: Millis(rapid.IntRange(1, 6).Draw(t, "at")), Method: MethodCustom,
 				Decisions: []Choice{{"a", rapid.Bool().Draw(t, "granted")}}}}
-			if best == nil || p.RecordedAt > best.RecordedAt || p.RecordedAt == best.RecordedAt && (p.Decisions[0].Granted || best.Decisions[0].Granted) && !(p.Decisions[0].Granted && s[0].Status == StatusWithdrawn) || p.RecordedAt == best.RecordedAt && !p.Decisions[0].Granted {
+			granted := p.Decisions[0].Granted
+			yes = yes || granted
+			if best == nil || p.RecordedAt > best.RecordedAt || p.RecordedAt == best.RecordedAt && (!granted || best.Decisions[0].Granted) {
 				best, bestSeq = p, seq
 			}
-			s = s.Apply(p, seq)
-			if s[0].Proof != best.ID || s[0].Seq != bestSeq {
-				t.Fatalf("after event %d the state rests on seq %d, want %d", seq, s[0].Seq, bestSeq)
-			}
-			if granted := s[0].Status == StatusGranted; granted != best.Decisions[0].Granted {
-				t.Fatalf("status %v, the winning choice granted=%v", s[0].Status, best.Decisions[0].Granted)
-			}
+			parts = append(parts, StateOf(p, seq))
+		}
+		for len(parts) > 1 {
+			i := rapid.IntRange(0, len(parts)-1).Draw(t, "one")
+			one := parts[i]
+			parts = slices.Delete(parts, i, i+1)
+			j := rapid.IntRange(0, len(parts)-1).Draw(t, "other")
+			parts[j] = one.Merge(parts[j])
+		}
+		want := StatusDenied
+		switch {
+		case best.Decisions[0].Granted:
+			want = StatusGranted
+		case yes:
+			want = StatusWithdrawn
+		}
+		if s := parts[0]; len(s) != 1 || s[0].Proof != best.ID || s[0].Seq != bestSeq || s[0].Status != want {
+			t.Fatalf("%+v, want %v by seq %d", s, want, bestSeq)
 		}
 	})
 }

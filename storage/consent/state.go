@@ -24,61 +24,80 @@ type Event struct {
 	Wording Hash
 }
 
-// newer reports whether e comes after o in the one order of events: (time, edge, seq).
-func (e Event) newer(o Event) bool {
-	if e.At != o.At {
-		return e.At > o.At
-	}
-	if e.Edge != o.Edge {
-		return e.Edge > o.Edge
-	}
-	return e.Seq > o.Seq
-}
-
 // State is where every purpose a subject was ever asked for stands, sorted by purpose.
+//
+// States merge: the result depends on which proofs went in, not on their order or grouping. So a proof can be
+// written without reading what was there, and edges can exchange states.
 type State []Standing
 
-// Apply folds one proof in. The result does not depend on the order in which proofs arrive, except that
-// "denied" reads "withdrawn" only when the grant it ends was seen first. A later event wins; at the same
-// millisecond a withdrawal wins (DESIGN §5).
-func (s State) Apply(p *Proof, seq uint64) State {
+// StateOf is the state a single proof leads to.
+func StateOf(p *Proof, seq uint64) State {
 	ev := Event{At: p.RecordedAt, Edge: p.Edge, Seq: seq, Grade: p.Grade, Proof: p.ID, Wording: p.Wording}
-	for _, d := range p.Decisions {
-		s = s.apply(d, p.Method, ev)
+	s := make(State, len(p.Decisions))
+	for i, d := range p.Decisions {
+		s[i] = Standing{Purpose: d.Purpose, Status: decided(d, p.Method), Event: ev}
 	}
 	return s
 }
 
-func (s State) apply(d Choice, m Method, ev Event) State {
-	i, found := slices.BinarySearchFunc(s, d.Purpose, func(st Standing, id string) int { return cmp.Compare(st.Purpose, id) })
-	if !found {
-		return slices.Insert(s, i, Standing{Purpose: d.Purpose, Status: decided(d, m, StatusUnknown), Event: ev})
-	}
-	old := &s[i]
-	next := decided(d, m, old.Status)
-	if !supersedes(next, ev, old) {
-		return s
-	}
-	old.Status, old.Event = next, ev
-	return s
-}
-
-// decided is the status a choice leads to from the status before it.
-func decided(d Choice, m Method, before Status) Status {
+// decided is the status a choice has by itself. A no is withdrawn only when it says so; merge finds out whether
+// it took a yes back.
+func decided(d Choice, m Method) Status {
 	switch {
 	case d.Granted:
 		return StatusGranted
-	case m == MethodWithdraw, before == StatusGranted, before == StatusPending, before == StatusWithdrawn:
+	case m == MethodWithdraw:
 		return StatusWithdrawn
 	}
 	return StatusDenied
 }
 
-func supersedes(next Status, ev Event, old *Standing) bool {
-	if ev.At == old.At && (next == StatusWithdrawn) != (old.Status == StatusWithdrawn) {
-		return next == StatusWithdrawn
+// Apply folds one proof in.
+func (s State) Apply(p *Proof, seq uint64) State { return s.Merge(StateOf(p, seq)) }
+
+// Merge joins two states of one subject. Per purpose the later event wins, by (time, edge, seq); at the same
+// millisecond a no wins over a yes (DESIGN §5). A no that has a yes on either side of the merge is a
+// withdrawal.
+func (s State) Merge(o State) State {
+	merged := make(State, 0, len(s)+len(o))
+	for len(s) > 0 && len(o) > 0 {
+		switch c := cmp.Compare(s[0].Purpose, o[0].Purpose); {
+		case c < 0:
+			merged, s = append(merged, s[0]), s[1:]
+		case c > 0:
+			merged, o = append(merged, o[0]), o[1:]
+		default:
+			merged, s, o = append(merged, merge(s[0], o[0])), s[1:], o[1:]
+		}
 	}
-	return ev.newer(old.Event)
+	return append(append(merged, s...), o...)
+}
+
+func merge(a, b Standing) Standing {
+	w := a
+	if b.wins(a) {
+		w = b
+	}
+	if w.refused() && (a.Status != StatusDenied || b.Status != StatusDenied) {
+		w.Status = StatusWithdrawn
+	}
+	return w
+}
+
+// refused: the person said no.
+func (s Standing) refused() bool { return s.Status == StatusDenied || s.Status == StatusWithdrawn }
+
+// wins is the one order of standings: time, then no over yes, then edge and seq.
+func (s Standing) wins(o Standing) bool {
+	switch {
+	case s.At != o.At:
+		return s.At > o.At
+	case s.refused() != o.refused():
+		return s.refused()
+	case s.Edge != o.Edge:
+		return s.Edge > o.Edge
+	}
+	return s.Seq > o.Seq
 }
 
 // Standing finds one purpose.

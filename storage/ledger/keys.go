@@ -17,7 +17,7 @@ import (
 //	'e' stream 1 │ seq 8             consent binary              entry: proof, prompt or publication
 //	'i' proof id 16                  seq 8 │ at 8 │ digest 16    idempotency, and a proof's place by its id
 //	'p' day 4 │ prompt id 16         (empty)                     prompts seen, by UTC day
-//	's' site │ 0x00 │ subject 16     consent binary              current state of a subject
+//	's' site │ 0x00 │ subject 16     consent binary              current state of a subject, merged
 //	't' level 1 │ n 8                up to 256 × 32              tile of the log, see tree.go
 //	'w' site │ 0x00 │ hash 32        consent binary              publication of a wording
 //	'c' stream 1                     next 8 │ end 8              cursor of the drain

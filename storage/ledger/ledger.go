@@ -30,6 +30,7 @@
 //	ledger.go     Options, Open, Close, failure
 //	append.go     Append, AppendPrompt, Publish: the callers' side of the queue
 //	sequencer.go  the sequencer and the syncer
+//	merge.go      how states are summed up
 //	tree.go       tiles of the log and its growing edge
 //	read.go       state, proofs and wordings
 //	ship.go       what the drain needs: scan, cursors, rows set aside, trimming
@@ -197,6 +198,7 @@ func (l *Ledger) pebbleOptions(cache *pebble.Cache) *pebble.Options {
 		FS:                          l.opt.fs,
 		Lock:                        l.lock,
 		Cache:                       cache,
+		Merger:                      stateMerger,
 		FormatMajorVersion:          pebble.FormatNewest,
 		Logger:                      pebbleLogger{l},
 		MemTableSize:                64 << 20,

@@ -198,6 +198,60 @@ func TestClockSetBackNeverUndoesAWithdrawal(t *testing.T) {
 	wantStatus(t, l, 1, consent.StatusWithdrawn)
 }
 
+// TestASubjectWrittenAgainAndAgain crosses merged and whole writes of one state, alone and beside others.
+func TestASubjectWrittenAgainAndAgain(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, Options{Dir: dir})
+	var want consent.State
+	for i := range 10 * maxPile {
+		p := proof(l, 1, consent.MethodCustom, i%3 == 0, i%2 == 0)
+		r := mustAppend(t, l, p)
+		want = want.Apply(p, r.Seq)
+		got, err := l.State("demo", subject(1))
+		if err != nil || !cmp.Equal(got, want) {
+			t.Fatalf("after %d proofs: %+v %v, want %+v", i+1, got, err, want)
+		}
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 5 * maxPile {
+				mustAppend(t, l, proof(l, 2, consent.MethodCustom, true))
+			}
+		})
+	}
+	wg.Wait()
+	last := proof(l, 2, consent.MethodCustom, false)
+	last.RecordedAt++
+	mustAppend(t, l, last)
+	wantStatus(t, l, 2, consent.StatusWithdrawn)
+	l.Close()
+	l = open(t, Options{Dir: dir})
+	wantStatus(t, l, 2, consent.StatusWithdrawn)
+	if got, err := l.State("demo", subject(1)); err != nil || !cmp.Equal(got, want) {
+		t.Errorf("after reopening: %+v %v", got, err)
+	}
+}
+
+func TestPilesAreWrittenInFullWhenTheyAreHigh(t *testing.T) {
+	var p piles
+	full := 0
+	for group := range uint64(100) {
+		if p.due(subject(1), group) {
+			full++
+		}
+		p.due(subject(int(group)+10), group)
+	}
+	if full != 100/(maxPile+1) {
+		t.Errorf("%d of 100 writes in full, want one in %d", full, maxPile+1)
+	}
+	for range 3 * maxPile {
+		if p.due(subject(2), 7) {
+			t.Fatal("written in full within the group that holds the rest")
+		}
+	}
+}
+
 func TestWithdrawalWinsTheMillisecond(t *testing.T) {
 	l := open(t, Options{Clock: func() time.Time { return time.UnixMilli(1_790_000_000_000) }})
 	mustAppend(t, l, proof(l, 1, consent.MethodWithdraw, false))

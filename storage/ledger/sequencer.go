@@ -22,6 +22,8 @@ type sequencer struct {
 	l      *Ledger
 	next   [streams]uint64 // next seq to give out
 	tree   tree
+	piles  piles
+	groups uint64 // number of the open group
 	open   *group // gathers
 	flight *group // applied, syncing; nil: none
 	spare  *group // to reuse
@@ -44,12 +46,10 @@ type group struct {
 	// What the batch will write, for requests of the same group that depend on it.
 	ids     map[uuid.UUID]idRecord
 	prompts map[uuid.UUID]struct{}
-	states  map[string]consent.State
 }
 
 func newGroup(db *pebble.DB) *group {
-	return &group{batch: db.NewBatch(), ids: map[uuid.UUID]idRecord{}, prompts: map[uuid.UUID]struct{}{},
-		states: map[string]consent.State{}}
+	return &group{batch: db.NewBatch(), ids: map[uuid.UUID]idRecord{}, prompts: map[uuid.UUID]struct{}{}}
 }
 
 func (g *group) full() bool {
@@ -62,7 +62,6 @@ func (g *group) reset() {
 	g.waiters, g.wrote = g.waiters[:0], [streams]bool{}
 	clear(g.ids)
 	clear(g.prompts)
-	clear(g.states)
 	g.batch.Reset()
 }
 
@@ -146,6 +145,7 @@ func (s *sequencer) apply() bool {
 		}
 	}
 	s.flight, s.open, s.spare = g, s.spare, nil
+	s.groups++
 	s.sync <- g
 	return true
 }
@@ -278,19 +278,19 @@ func (s *sequencer) place(r *request) uint64 {
 	return seq
 }
 
-// fold brings the subject's state up to date.
+// fold brings the subject's state up to date: what this proof says is merged into what is there, unread.
 func (s *sequencer) fold(p *consent.Proof, seq uint64) error {
 	s.key = stateKey(s.key[:0], p.Site, p.Personal.Subject)
-	state, ok := s.open.states[string(s.key)]
-	if !ok {
-		var err error
-		if state, err = s.l.readState(s.key); err != nil {
-			return err
-		}
+	state := consent.StateOf(p, seq)
+	if !s.piles.due(p.Personal.Subject, s.groups) {
+		s.value = consent.AppendState(s.value[:0], state)
+		return s.open.batch.Merge(s.key, s.value, nil)
 	}
-	state = state.Apply(p, seq)
-	s.open.states[string(s.key)] = state
-	s.value = consent.AppendState(s.value[:0], state)
+	old, err := s.l.readState(s.key)
+	if err != nil {
+		return err
+	}
+	s.value = consent.AppendState(s.value[:0], old.Merge(state))
 	return s.open.batch.Set(s.key, s.value, nil)
 }
 
