@@ -5,7 +5,7 @@ import "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 // Conn lets tests ask the server directly.
 func (w *Warehouse) Conn() driver.Conn { return w.conn }
 
-// Tables is what Migrate makes.
+// ParseMigrations reads schema files.
 var ParseMigrations = migrations
 
 // PoisonName is the table of codes that blame the rows.

@@ -216,10 +216,13 @@ func (q *RatesQuery) answers() string {
 	rows := `(SELECT hour, edge, surface, locale, wording, method, country, device, decisions, groupBitmapMerge(seqs) AS n
 		FROM rates_hourly WHERE ` + hourRange + ` GROUP BY hour, edge, surface, locale, wording, method, country, device, decisions)`
 	if q.by(ByPage) {
-		rows = `(SELECT toStartOfHour(f.recorded_at) AS hour, surface, locale, wording, method, country, device, decisions, p.page AS page, toUInt64(1) AS n
+		// One integer as the key makes the join a third as dear as (recorded_at, edge, seq): it is seq, shifted
+		// for each edge to a place of its own. ANY: a proof counts once, whatever it meets. Grouping first
+		// leaves the JSON of decisions to be read once a group, not once a proof.
+		rows = `(SELECT ` + q.raw("f.recorded_at") + `decisions, count() AS n
 			FROM (SELECT * FROM consent_facts FINAL WHERE ` + recordedRange + `) AS f
-			LEFT JOIN (SELECT recorded_at, edge, seq, page FROM consent_personal FINAL WHERE ` + recordedRange + `) AS p
-			ON f.recorded_at = p.recorded_at AND f.edge = p.edge AND f.seq = p.seq)`
+			LEFT ANY JOIN (SELECT edge, seq, page FROM consent_personal FINAL WHERE ` + recordedRange + `) AS p
+			ON bitXor(f.seq, cityHash64(f.edge)) = bitXor(p.seq, cityHash64(p.edge)) GROUP BY ALL)`
 	}
 	if q.by(ByPurpose) {
 		return "(SELECT *, choice.1 AS purpose, choice.2 = 'granted' AS granted FROM " + rows +
@@ -233,8 +236,7 @@ func (q *RatesQuery) prompts() string {
 	rows := `(SELECT hour, edge, surface, locale, wording, country, device, groupBitmapMerge(seqs) AS n
 		FROM prompts_hourly WHERE ` + hourRange + ` GROUP BY hour, edge, surface, locale, wording, country, device)`
 	if q.by(ByPage) {
-		rows = `(SELECT toStartOfHour(shown_at) AS hour, surface, locale, wording, country, device, page, toUInt64(1) AS n
-			FROM prompts FINAL WHERE ` + shownRange + `)`
+		rows = `(SELECT ` + q.raw("shown_at") + `wording, count() AS n FROM prompts FINAL WHERE ` + shownRange + ` GROUP BY ALL)`
 	}
 	if q.by(ByPurpose) {
 		return "(SELECT s.*, purpose FROM " + rows + ` AS s
@@ -242,4 +244,27 @@ func (q *RatesQuery) prompts() string {
 			ARRAY JOIN w.asked AS purpose)`
 	}
 	return rows
+}
+
+// raw lists the stored columns that the dimensions of q rest on, out of a table whose rows are dated by at.
+func (q *RatesQuery) raw(at string) string {
+	hour, list := false, ""
+	for _, d := range q.By {
+		switch d {
+		case ByDay, ByHour:
+			hour = true
+		case ByPurpose: // out of decisions, or asked
+		case ByWording:
+			if at == "shown_at" { // listed already, for asked
+				continue
+			}
+			fallthrough
+		default:
+			list += string(d) + ", "
+		}
+	}
+	if hour {
+		list += "toStartOfHour(" + at + ") AS hour, "
+	}
+	return list
 }

@@ -25,10 +25,12 @@ const MaxBatch = 100_000
 // Every question starts from the facts: a proof appears whole, in the moment its facts do. The other way round it would
 // look erased in between, and a proof whose personal part is refused would be in the rates all the same.
 func (w *Warehouse) SendProofs(ctx context.Context, token string, first uint64, proofs []*consent.Proof) error {
+	facts := make(chan columns, 1)
+	go func() { facts <- factsColumns(first, proofs) }() // while the server works on the other part
 	if err := w.send(ctx, "consent_personal", personalInto, token, len(proofs), func() columns { return personalColumns(first, proofs) }); err != nil {
 		return err
 	}
-	return w.send(ctx, "consent_facts", factsInto, token, len(proofs), func() columns { return factsColumns(first, proofs) })
+	return w.send(ctx, "consent_facts", factsInto, token, len(proofs), func() columns { return <-facts })
 }
 
 // SendPrompts stores prompts[i] as seq first+i; see SendProofs.

@@ -27,9 +27,8 @@
 //
 // # Why
 //
-//   - clickhouse-go: the vendor's client, and the only one with both the native protocol (a batch is sent as
-//     columns, three times cheaper than rows of text) and several addresses. This package is its sole
-//     importer.
+//   - clickhouse-go: the vendor's client, and the one that sends a batch as columns over the native
+//     protocol and knows several addresses. This package is its sole importer.
 //   - Bitmaps of seqs in the roll-ups rather than counts: a count per batch is exact only while batches keep
 //     their bounds, and a rewind after a loss changes them. A bitmap costs about two bytes a proof.
 //   - Decisions as one LowCardinality text, the canonical JSON of the proof: a site has few combinations, so
