@@ -33,7 +33,7 @@
 //     their bounds, and a rewind after a loss changes them. A bitmap costs about two bytes a proof.
 //   - Decisions as one LowCardinality text, the canonical JSON of the proof: a site has few combinations, so
 //     a row costs one byte; Map and Array columns cost more to send, to store and to group by, and the view
-//     consents hands out a Map all the same. Rejected until a site has thousands of combinations.
+//     consents hands out a Map all the same. To be looked at again when a site has thousands of combinations.
 package warehouse
 
 import (
