@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -149,8 +150,13 @@ func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
 }
 
 // headerReceived picks the body limit before the body is read: only a batch of lookups, under some token, is
-// large.
+// large. A request with both a length and chunks is how one is smuggled past a proxy that believes the other of
+// the two: nothing more is read from such a connection (RFC 9112 §6.1).
 func (s *Server) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
+	const chunked = -1
+	if h.ContentLength() == chunked && bytes.Contains(append([]byte("\n"), bytes.ToLower(h.RawHeaders())...), []byte("\ncontent-length:")) {
+		h.SetConnectionClose()
+	}
 	if h.IsPost() && strings.HasSuffix(text(h.RequestURI()), "/lookup") && len(h.Peek(fasthttp.HeaderAuthorization)) > 0 {
 		return fasthttp.RequestConfig{MaxRequestBodySize: maxLargeBody}
 	}

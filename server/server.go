@@ -16,6 +16,7 @@
 //	errors.go     the one map from errors to problems; codes.go lists them
 //	respond.go    writing answers without allocating
 //	view.go       a site's configuration, prepared for handlers
+//	conn.go       connections: deadlines, and how they end
 //	cors.go, clientip.go, limit.go, media.go    the rules at the door
 //	bundle.go     GET  /s/…           the script tag
 //	consents.go   POST …/consents     a choice
@@ -163,6 +164,7 @@ type Server struct {
 
 	many     sync.Pool // of *many: working memory of batches
 	draining atomic.Bool
+	silent   silent
 	requests atomic.Uint64 // numbers of request ids
 	idPrefix string        // tells the request ids of one run from another's
 
@@ -240,12 +242,13 @@ func (s *Server) newHTTP() *fasthttp.Server {
 
 // Serve answers on ln until Shutdown, then returns nil; answers under way may still be going out until
 // Shutdown returns.
-func (s *Server) Serve(ln net.Listener) error { return s.http.Serve(coarseListener{ln}) }
+func (s *Server) Serve(ln net.Listener) error { return s.http.Serve(doorman{ln, &s.silent}) }
 
 // Shutdown refuses new requests, lets those under way finish, and closes every connection. It returns when
 // all are done, or ctx's error when they are not in time.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
+	s.silent.close()
 	return s.http.ShutdownWithContext(ctx)
 }
 

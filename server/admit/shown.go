@@ -1,6 +1,7 @@
 package admit
 
 import (
+	"net/url"
 	"strconv"
 
 	"github.com/consentd/consentd/server/wire"
@@ -118,6 +119,10 @@ func (c *Candidate) checkPage() {
 		return
 	}
 	page, origin, ok := reducePage(c.Page, c.Rules.Site.KeepQuery)
+	if ok && c.Via == API { // no list of origins to be on: hosts and ports are read in earnest
+		_, err := url.Parse(page)
+		ok = err == nil
+	}
 	switch {
 	case !ok:
 		c.refuse("/page", InvalidPage, "an absolute http or https URL without user information")

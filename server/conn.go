@@ -1,0 +1,130 @@
+package server
+
+import (
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// doorman wraps what a listener accepts, for three things fasthttp leaves undone: cheap deadlines, answers that
+// arrive although the request was not read to its end, and a shutdown that does not wait for connections on
+// which nothing was ever said (browsers open some on suspicion).
+type doorman struct {
+	net.Listener
+	silent *silent
+}
+
+func (l doorman) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	conn := &coarseConn{Conn: c, silent: l.silent}
+	l.silent.add(conn)
+	return conn, nil
+}
+
+// silent is the set of connections no byte has come from.
+type silent struct {
+	mu    sync.Mutex
+	conns map[*coarseConn]struct{}
+}
+
+func (s *silent) add(c *coarseConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conns == nil {
+		s.conns = make(map[*coarseConn]struct{})
+	}
+	s.conns[c] = struct{}{}
+}
+
+func (s *silent) remove(c *coarseConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+}
+
+// close ends them all.
+func (s *silent) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.Conn.Close() // its handler sees the end and cleans up
+	}
+}
+
+// coarseConn makes deadlines cheap. fasthttp moves a connection's deadlines three times per request, and each
+// move rearms a timer of the runtime: on small answers that is a tenth of the whole cost. A deadline that would
+// move by less than a second is left where it is: it then fires at most a second early, which no timeout here
+// is fine enough to notice.
+//
+// It is used by one goroutine at a time, as fasthttp does; Close may come from another.
+type coarseConn struct {
+	net.Conn
+	read, write time.Time   // the deadlines in force
+	spoke       bool        // a byte has come
+	linger      atomic.Bool // the client may still be sending
+	silent      *silent
+}
+
+func (c *coarseConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if !c.spoke {
+		c.spoke = true
+		c.silent.remove(c)
+	}
+	return n, err
+}
+
+func (c *coarseConn) SetReadDeadline(t time.Time) error {
+	if settled(c.read, t) {
+		return nil
+	}
+	c.read = t
+	return c.Conn.SetReadDeadline(t)
+}
+
+func (c *coarseConn) SetWriteDeadline(t time.Time) error {
+	if settled(c.write, t) {
+		return nil
+	}
+	c.write = t
+	return c.Conn.SetWriteDeadline(t)
+}
+
+func (c *coarseConn) SetDeadline(t time.Time) error {
+	c.read, c.write = t, t
+	return c.Conn.SetDeadline(t)
+}
+
+// settled reports whether a deadline at now need not move to next. The zero time, no deadline, always moves.
+func settled(now, next time.Time) bool {
+	if now.IsZero() || next.IsZero() {
+		return now.IsZero() && next.IsZero()
+	}
+	d := next.Sub(now)
+	return d >= 0 && d < time.Second
+}
+
+// Bounds of a lingering close: about what a client sends before it has seen the answer.
+const (
+	lingerBytes = 2 * maxLargeBody
+	lingerTime  = 500 * time.Millisecond
+)
+
+// Close ends a connection whose request was refused unread by reading on for a moment: bytes that arrive at a
+// closed socket make the kernel reset the connection, and the client would lose the answer that says why.
+func (c *coarseConn) Close() error {
+	c.silent.remove(c)
+	tcp, ok := c.Conn.(*net.TCPConn)
+	if !ok || !c.linger.Load() {
+		return c.Conn.Close()
+	}
+	tcp.CloseWrite()
+	tcp.SetReadDeadline(time.Now().Add(lingerTime))
+	io.CopyN(io.Discard, tcp, lingerBytes) // whatever comes of it, the connection is closed next
+	return tcp.Close()
+}
