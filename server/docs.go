@@ -91,30 +91,60 @@ func (p *page) send(ctx *fasthttp.RequestCtx) {
 
 // book is the OpenAPI document as the page shows it.
 type book struct {
-	Title, Summary, Description string
-	CSS                         template.CSS
-	Chapters                    []chapter
-	Codes                       []Code
+	Title, Summary string
+	Description    prose
+	CSS            template.CSS
+	Chapters       []chapter
+	Codes          []Code
 }
 
 // chapter is one tag with its operations.
 type chapter struct {
-	ID, Description string
-	Operations      []operation
+	ID          string
+	Description prose
+	Operations  []operation
 }
 
 // operation is one method of one path.
 type operation struct {
-	ID, Method, Path, Summary, Description string
-	Parameters                             []parameter
-	Requests, Replies                      []message
+	ID, Method, Path, Summary string
+	Description               prose
+	Parameters                []parameter
+	Requests, Replies         []message
 }
 
 // parameter is one parameter of a path or a query.
-type parameter struct{ Name, In, Description string }
+type parameter struct {
+	Name, In    string
+	Description prose
+}
 
 // message is a body that is sent, or an answer.
-type message struct{ Status, Description, Example string }
+type message struct {
+	Status      string
+	Description prose
+	Example     string
+}
+
+// prose is text as CommonMark has it, as far as the document uses it: paragraphs, and words in backticks.
+type prose [][]span
+
+// span is a run of words, or of code.
+type span struct {
+	Text string
+	Code bool
+}
+
+func newProse(s string) (all prose) {
+	for paragraph := range strings.SplitSeq(strings.TrimSpace(s), "\n\n") {
+		var spans []span
+		for i, text := range strings.Split(paragraph, "`") {
+			spans = append(spans, span{text, i%2 == 1})
+		}
+		all = append(all, spans)
+	}
+	return all
+}
 
 // readBook reads the document in its own order. It resolves the references the document uses and no others:
 // to parameters and to responses.
@@ -125,9 +155,9 @@ func readBook(doc []byte, codes []Code) (*book, error) {
 	}
 	r := node{root}
 	info := r.at("info")
-	b := &book{Title: info.text("title"), Summary: info.text("summary"), Description: info.text("description"), CSS: template.CSS(docsCSS), Codes: codes}
+	b := &book{Title: info.text("title"), Summary: info.text("summary"), Description: newProse(info.text("description")), CSS: template.CSS(docsCSS), Codes: codes}
 	for _, tag := range r.list("tags") {
-		b.Chapters = append(b.Chapters, chapter{ID: tag.text("name"), Description: tag.text("description")})
+		b.Chapters = append(b.Chapters, chapter{ID: tag.text("name"), Description: newProse(tag.text("description"))})
 	}
 	for path, item := range r.at("paths").each {
 		for method, op := range item.each {
@@ -151,10 +181,10 @@ func (b *book) add(op node, o operation) {
 }
 
 func readOperation(root node, path, method string, item, op node) operation {
-	o := operation{ID: op.text("operationId"), Method: strings.ToUpper(method), Path: path, Summary: op.text("summary"), Description: op.text("description")}
+	o := operation{ID: op.text("operationId"), Method: strings.ToUpper(method), Path: path, Summary: op.text("summary"), Description: newProse(op.text("description"))}
 	for _, p := range append(item.list("parameters"), op.list("parameters")...) {
 		p = root.resolve(p)
-		o.Parameters = append(o.Parameters, parameter{p.text("name"), p.text("in"), p.text("description")})
+		o.Parameters = append(o.Parameters, parameter{p.text("name"), p.text("in"), newProse(p.text("description"))})
 	}
 	for mime, media := range op.at("requestBody").at("content").each {
 		for _, e := range examples(media) {
@@ -164,7 +194,7 @@ func readOperation(root node, path, method string, item, op node) operation {
 	}
 	for status, res := range op.at("responses").each {
 		res = root.resolve(res)
-		m := message{Status: status, Description: res.text("description")}
+		m := message{Status: status, Description: newProse(res.text("description"))}
 		for _, media := range res.at("content").each {
 			if all := examples(media); m.Example == "" && len(all) > 0 {
 				m.Example = all[0].Example
@@ -180,7 +210,7 @@ func examples(media node) (all []message) {
 		return []message{{Example: indented(v)}}
 	}
 	for _, e := range media.at("examples").each {
-		all = append(all, message{Description: e.text("summary"), Example: indented(e.value("value"))})
+		all = append(all, message{Description: newProse(e.text("summary")), Example: indented(e.value("value"))})
 	}
 	return all
 }
