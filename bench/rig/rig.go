@@ -77,9 +77,9 @@ func (p *Process) PID() int { return p.cmd.Process.Pid }
 func (p *Process) AwaitOK(ctx context.Context, url string, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	last := errors.New("not asked yet")
 	for {
-		if last = askOK(ctx, url); last == nil {
+		last := askOK(ctx, url)
+		if last == nil {
 			return nil
 		}
 		select {

@@ -264,7 +264,7 @@ func TestKeysDependOnSecretAndKind(t *testing.T) {
 	}
 	email, external := Subject{KindEmail, "a@b.fr"}, Subject{KindExternal, "a@b.fr"}
 	k := keyer(1)
-	if k.Key(email) != k.Key(email) || k.Key(email) == k.Key(external) || k.Key(email) == keyer(2).Key(email) {
+	if again := keyer(1).Key(email); k.Key(email) != again || k.Key(email) == k.Key(external) || k.Key(email) == keyer(2).Key(email) {
 		t.Error("a key must depend on secret, kind and value, and on nothing else")
 	}
 	raw := k.Key(email)

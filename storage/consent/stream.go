@@ -32,4 +32,5 @@ type SetAside struct {
 	Seq    uint64
 	At     Millis
 	Why    string
+	Entry  []byte // the row in its binary form; the ledger adds it, so that it outlives the stream's trimming
 }

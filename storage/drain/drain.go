@@ -190,7 +190,7 @@ func (d *Drain) announceSetAsides() error {
 	}
 	if len(all) > 0 {
 		d.metrics.setAside.Add(float64(len(all)))
-		d.opt.Log.Warn("rows refused by the warehouse are set aside in the ledger; it keeps every entry after the oldest of them", "rows", len(all))
+		d.opt.Log.Warn("rows refused by the warehouse are set aside in the ledger", "rows", len(all))
 	}
 	return nil
 }

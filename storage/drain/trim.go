@@ -67,21 +67,12 @@ func (s *stream) trim(marks *[]mark) error {
 	return s.d.opt.Ledger.Trim(s.id, before)
 }
 
-// trimmable cuts before down to entries older than limit, to the tail the log needs, and to the oldest row
-// set aside: what the warehouse refused is held by the ledger alone.
+// trimmable cuts before down to entries older than limit and to the tail the log needs. Rows set aside do not
+// matter: the ledger keeps a copy with the note.
 func (s *stream) trimmable(before uint64, limit consent.Millis) (uint64, error) {
 	if s.id == consent.StreamProofs {
 		next := s.d.opt.Ledger.Next(s.id)
 		before = min(before, next-min(next, keepProofs))
-	}
-	asides, err := s.d.opt.Ledger.SetAsides()
-	if err != nil {
-		return 0, err
-	}
-	for _, a := range asides {
-		if a.Stream == s.id {
-			before = min(before, a.Seq)
-		}
 	}
 	return s.olderThan(limit, s.d.opt.Ledger.First(s.id), before)
 }

@@ -57,7 +57,7 @@ func TestOnlyShippedAndAgedEntriesAreTrimmed(t *testing.T) {
 	}
 }
 
-func TestAnEntrySetAsideIsNeverTrimmed(t *testing.T) {
+func TestARowSetAsideDoesNotStopTrimming(t *testing.T) {
 	r := newRig(t)
 	var ahead atomic.Int64
 	o := r.options(r.warehouse(nil))
@@ -76,8 +76,10 @@ func TestAnEntrySetAsideIsNeverTrimmed(t *testing.T) {
 		}
 		ahead.Add(int64(25 * time.Hour))
 	}
-	first := r.ledger.First(consent.StreamProofs)
-	if first > 300 || first == 0 {
-		t.Errorf("entries from %d are held, want 1 to 300", first)
+	if first := r.ledger.First(consent.StreamProofs); first <= 300 {
+		t.Errorf("entries from %d are held", first)
+	}
+	if asides, err := r.ledger.SetAsides(); err != nil || len(asides) != 1 || len(asides[0].Entry) == 0 {
+		t.Errorf("the row set aside: %+v %v", asides, err)
 	}
 }

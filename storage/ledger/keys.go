@@ -21,7 +21,7 @@ import (
 //	't' level 1 │ n 8                up to 256 × 32              tile of the log, see tree.go
 //	'w' site │ 0x00 │ hash 32        consent binary              publication of a wording
 //	'c' stream 1                     next 8 │ end 8              cursor of the drain
-//	'x' stream 1 │ seq 8             at 8 │ why                  row set aside
+//	'x' stream 1 │ seq 8             at 8 │ why │ entry          row set aside
 const layout = 1
 
 const (

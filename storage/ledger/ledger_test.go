@@ -431,17 +431,30 @@ func TestTrimKeepsWhatRecoveryNeeds(t *testing.T) {
 	}
 }
 
-func TestSetAsidesAreListed(t *testing.T) {
+func TestRowsSetAsideOutliveTheirStream(t *testing.T) {
 	l := open(t, Options{})
-	want := []consent.SetAside{{Stream: consent.StreamProofs, Seq: 7, At: 5, Why: "constraint"}, {Stream: consent.StreamPrompts, Seq: 1, At: 6, Why: "type"}}
-	for i := range want {
-		if err := l.SetAside(want[len(want)-1-i]); err != nil {
+	p := proof(l, 0, consent.MethodCustom, true)
+	mustAppend(t, l, p)
+	for i := range 300 {
+		mustAppend(t, l, proof(l, i+1, consent.MethodCustom, true))
+	}
+	for _, seq := range []uint64{7, 0} {
+		if err := l.SetAside(consent.SetAside{Stream: consent.StreamProofs, Seq: seq, At: 5, Why: "constraint"}); err != nil {
 			t.Fatal(err)
 		}
 	}
+	if err := l.SetAside(consent.SetAside{Stream: consent.StreamPrompts, Seq: 1}); !errors.Is(err, ErrNotFound) {
+		t.Errorf("an entry that is not there: %v", err)
+	}
+	if err := errors.Join(l.SaveCursor(consent.StreamProofs, consent.Cursor{Next: 301, End: 301}), l.Trim(consent.StreamProofs, 301)); err != nil {
+		t.Fatal(err)
+	}
 	got, err := l.SetAsides()
-	if err != nil || !cmp.Equal(got, want) {
-		t.Errorf("%+v %v", got, err)
+	if err != nil || len(got) != 2 || got[0].Seq != 0 || got[1].Seq != 7 || got[0].Why != "constraint" || got[0].At != 5 {
+		t.Fatalf("%+v %v", got, err)
+	}
+	if kept, err := consent.ParseProof(got[0].Entry); err != nil || kept.ID != p.ID {
+		t.Errorf("the row itself: %+v %v", kept, err)
 	}
 }
 

@@ -77,11 +77,16 @@ func (l *Ledger) SaveCursor(s consent.Stream, c consent.Cursor) error {
 	return nil
 }
 
-// SetAside makes a durable note that one entry was refused by the warehouse. The entry itself stays as long
-// as Trim leaves it.
+// SetAside makes a durable note that one entry was refused by the warehouse, with a copy of the entry: Trim may
+// forget the original.
 func (l *Ledger) SetAside(a consent.SetAside) error {
+	entry, err := l.get(entryKey(nil, a.Stream, a.Seq))
+	if err != nil {
+		return fmt.Errorf("setting aside %s %d: %w", a.Stream, a.Seq, err)
+	}
 	v := binary.BigEndian.AppendUint64(nil, uint64(a.At))
-	if err := l.write(asideKey(a.Stream, a.Seq), append(v, a.Why...)); err != nil {
+	v = append(binary.AppendUvarint(v, uint64(len(a.Why))), a.Why...)
+	if err := l.write(asideKey(a.Stream, a.Seq), append(v, entry...)); err != nil {
 		return fmt.Errorf("setting aside %s %d: %w", a.Stream, a.Seq, err)
 	}
 	return nil
@@ -96,14 +101,27 @@ func (l *Ledger) SetAsides() ([]consent.SetAside, error) {
 	}
 	var all []consent.SetAside
 	for valid := it.First(); valid; valid = it.Next() {
-		k, v := it.Key(), it.Value()
-		if len(k) != 10 || len(v) < 8 {
-			return nil, errors.Join(consent.ErrBinary, it.Close())
+		a, err := parseAside(it.Key(), it.Value())
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("listing rows set aside: %w", err), it.Close())
 		}
-		all = append(all, consent.SetAside{Stream: consent.Stream(k[1]), Seq: seqOf(k),
-			At: consent.Millis(binary.BigEndian.Uint64(v)), Why: string(v[8:])})
+		all = append(all, a)
 	}
 	return all, it.Close()
+}
+
+func parseAside(k, v []byte) (consent.SetAside, error) {
+	if len(k) != 10 || len(v) < 8 {
+		return consent.SetAside{}, consent.ErrBinary
+	}
+	a := consent.SetAside{Stream: consent.Stream(k[1]), Seq: seqOf(k), At: consent.Millis(binary.BigEndian.Uint64(v))}
+	n, size := binary.Uvarint(v[8:])
+	if size <= 0 || n > uint64(len(v)-8-size) {
+		return a, consent.ErrBinary
+	}
+	rest := v[8+size:]
+	a.Why, a.Entry = string(rest[:n]), append([]byte(nil), rest[n:]...)
+	return a, nil
 }
 
 // Trim forgets the entries of s before seq; they must have been shipped. It keeps at least the newest entry
