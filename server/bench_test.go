@@ -76,10 +76,11 @@ func BenchmarkRecord(b *testing.B) {
 	b.SetParallelism(64)
 	b.RunParallel(func(pb *testing.PB) {
 		mine := []byte(body)
-		at := bytes.Index(mine, []byte(`"id":"`)) + len(`"id":"`)
+		at, who := bytes.Index(mine, []byte(`"id":"`))+len(`"id":"`), bytes.Index(mine, []byte(`"device":"`))+len(`"device":"`)
 		ctx := newCtx("POST", "/v1/sites/demo/consents", body, asJSON, ofShop, "User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
 		for pb.Next() {
 			copy(mine[at:], uuid.Must(uuid.NewV7()).String())
+			copy(mine[who:], uuid.NewString())
 			ctx.Request.SetBodyRaw(mine)
 			if call(k.serve, ctx); ctx.Response.StatusCode() != 201 {
 				b.Fatal(ctx.Response.String())

@@ -17,7 +17,8 @@ import (
 // 201 once the choice is durable, and 200 with the same body when it already was.
 func (s *Server) record(c *fiber.Ctx, v *view) error {
 	ctx := c.Context()
-	cand := &admit.Candidate{Rules: v.rules, Now: s.opt.Ledger.Now()}
+	cand := s.candidate(v)
+	defer s.recycle(cand)
 	if err := s.vouch(ctx, v, cand, s.steps); err != nil {
 		return err
 	}
@@ -38,6 +39,21 @@ func (s *Server) record(c *fiber.Ctx, v *view) error {
 	}
 	s.answerChoice(ctx, p, receipt, cand.Via)
 	return nil
+}
+
+// candidate takes a candidate out of the pool: it is the largest thing a request needs, and nothing keeps it.
+func (s *Server) candidate(v *view) *admit.Candidate {
+	cand, _ := s.candidates.Get().(*admit.Candidate)
+	if cand == nil {
+		cand = new(admit.Candidate)
+	}
+	cand.Rules, cand.Now = v.rules, s.opt.Ledger.Now()
+	return cand
+}
+
+func (s *Server) recycle(cand *admit.Candidate) {
+	cand.Reset()
+	s.candidates.Put(cand)
 }
 
 // vouch finds out who answers for a candidate: a token, or the origin of a page, which is then held to the rate

@@ -50,6 +50,7 @@ func knownMethod(m []byte) bool {
 // mount makes r a route of app. GET brings HEAD with it.
 func (s *Server) mount(app *fiber.App, r *route) {
 	m := s.metrics.route(r)
+	r.site = strings.Contains(r.path, ":site")
 	h := func(c *fiber.Ctx) error {
 		ctx := c.Context()
 		if err := s.guarded(c, r); err != nil {
@@ -81,7 +82,7 @@ func (s *Server) guarded(c *fiber.Ctx, r *route) (err error) {
 // for it, the browser may see the answer.
 func (s *Server) enter(c *fiber.Ctx, r *route) error {
 	ctx := c.Context()
-	if !strings.Contains(r.path, ":site") {
+	if !r.site {
 		return r.do(c, nil)
 	}
 	var claims *token.Claims

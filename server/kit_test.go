@@ -75,7 +75,7 @@ func (b *buffer) String() string {
 // prepareServer makes everything but the listener.
 func prepareServer(t testing.TB, change ...func(*Options)) *kit {
 	t.Helper()
-	k := &kit{t: t, log: &buffer{}, clock: &clock{}, tokens: map[string]string{}, rules: loadContract(t)}
+	k := &kit{t: t, log: &buffer{}, clock: &clock{}, tokens: map[string]string{}}
 	var err error
 	if k.ledger, err = ledger.Open(ledger.Options{Dir: t.TempDir(), Clock: k.clock.now, Reserve: 1}); err != nil {
 		t.Fatal(err)
@@ -114,6 +114,7 @@ func prepareServer(t testing.TB, change ...func(*Options)) *kit {
 func start(t testing.TB, change ...func(*Options)) *kit {
 	t.Helper()
 	k := prepareServer(t, change...)
+	k.rules = loadContract(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

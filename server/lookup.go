@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/consentd/consentd/server/admit"
@@ -13,18 +14,18 @@ import (
 // named; none named stands for all the site asks.
 func (s *Server) lookup(c *fiber.Ctx, v *view) error {
 	ctx := c.Context()
-	var room [16]*asked
-	q := query{purposes: room[:0]}
+	var q query
 	if err := q.read(ctx.QueryArgs(), v); err != nil {
 		return err
 	}
-	return s.answerOne(ctx, v, v.site.Keyer.Key(q.subject), q.purposes)
+	return s.answerOne(ctx, v, v.site.Keyer.Key(q.subject), q.purposes[:q.named])
 }
 
 // query is what a lookup in a URL asks.
 type query struct {
 	subject  consent.Subject
-	purposes []*asked // empty: all
+	purposes [16]*asked // in the order named
+	named    int        // none: all
 }
 
 // read takes the parameters; its views into the URL do not outlive the handler.
@@ -40,20 +41,38 @@ func (q *query) read(args *fasthttp.Args, v *view) error {
 	return nil
 }
 
+// param takes one parameter. What is well-formed by a narrow rule (a UUID, a key, a purpose of the site) cannot
+// be an address; everything else is looked at before anything is said about it.
 func (q *query) param(name, value string, v *view) error {
-	if personal(name, value) {
-		return refuse(400, codeIdentifierInURL, "URLs end up in logs; ask with POST …/lookup")
+	var err error
+	switch name {
+	case "device", "key":
+		err = q.setSubject(name, value, v)
+	case "purpose":
+		err = q.addPurpose(v.purpose(value))
+	case "external":
+		if !looksPersonal(value) {
+			return q.setSubject(name, value, v)
+		}
+		return errIdentifierInURL()
+	default:
+		err = refuse(400, codeBadQuery, "known parameters: device, external, key, purpose")
 	}
-	if name == "purpose" {
-		return q.addPurpose(v.purpose(value))
+	if err != nil && personal(name, value) {
+		return errIdentifierInURL()
 	}
-	kind, known := kindOf(name)
-	switch {
-	case !known:
-		return refuse(400, codeBadQuery, "known parameters: device, external, key, purpose")
-	case q.subject.Kind != "":
+	return err
+}
+
+func errIdentifierInURL() error {
+	return refuse(400, codeIdentifierInURL, "URLs end up in logs; ask with POST …/lookup")
+}
+
+func (q *query) setSubject(name, value string, v *view) error {
+	if q.subject.Kind != "" {
 		return refuse(400, codeBadQuery, "one subject a call; for many use POST …/lookup")
 	}
+	kind, _ := kindOf(name)
 	subject, err := consent.ParseSubject(kind, value, v.site.Region)
 	if err != nil {
 		return invalid([]admit.Refusal{{Pointer: "/" + string(kind), Code: admit.InvalidSubject, Detail: admit.SubjectHelp(err)}})
@@ -66,12 +85,14 @@ func (q *query) addPurpose(p *asked) error {
 	if p == nil {
 		return invalid([]admit.Refusal{{Pointer: "/purpose", Code: admit.UnknownPurpose, Detail: "nobody is asked for it"}})
 	}
-	for _, known := range q.purposes {
-		if known == p {
-			return refuse(400, codeBadQuery, "a purpose is named twice")
-		}
+	if q.named == len(q.purposes) {
+		return refuse(400, codeBadQuery, "at most 16 purposes in a URL; name none for all, or use POST …/lookup")
 	}
-	q.purposes = append(q.purposes, p)
+	if slices.Contains(q.purposes[:q.named], p) {
+		return refuse(400, codeBadQuery, "a purpose is named twice")
+	}
+	q.purposes[q.named] = p
+	q.named++
 	return nil
 }
 

@@ -12,7 +12,8 @@ import (
 // again counts once.
 func (s *Server) prompt(c *fiber.Ctx, v *view) error {
 	ctx := c.Context()
-	cand := &admit.Candidate{Rules: v.rules, Now: s.opt.Ledger.Now()}
+	cand := s.candidate(v)
+	defer s.recycle(cand)
 	cand.Origin = text(ctx.Request.Header.Peek(fasthttp.HeaderOrigin))
 	refusals := cand.Gates(s.promptSteps)
 	cand.Origin = "" // a view; it has served

@@ -13,7 +13,7 @@ func (s *Server) routes() []route {
 		{method: get, path: "/s/:file", do: s.bundle},
 
 		// With a token.
-		{method: post, path: "/v1/sites/:site/lookup", scope: "lookup", large: true, do: s.lookupMany},
+		{method: post, path: "/v1/sites/:site/lookup", scope: "lookup", do: s.lookupMany},
 		{method: post, path: "/v1/sites/:site/history", scope: "proofs", do: s.history},
 		{method: get, path: "/v1/sites/:site/proofs/:id", scope: "proofs", do: s.proof},
 		{method: get, path: "/v1/sites/:site/rates", scope: "rates", do: s.rates},
@@ -39,6 +39,7 @@ type route struct {
 	path   string // Fiber's template; the label of metrics and logs, so that neither ever holds an id
 	scope  string // the token scope it needs; "": no token is asked for here
 	cors   bool   // pages of the site may call it
-	large  bool   // the body may reach 4 MiB instead of 16 KiB
 	do     func(c *fiber.Ctx, v *view) error
+
+	site bool // the path names a site; set when it is mounted
 }

@@ -162,7 +162,9 @@ type Server struct {
 	// a shutdown begins) would take back choices that are only waiting for their turn.
 	ctx context.Context
 
-	many     sync.Pool // of *many: working memory of batches
+	many       sync.Pool // of *many: working memory of batches
+	candidates sync.Pool // of *admit.Candidate
+
 	draining atomic.Bool
 	silent   silent
 	requests atomic.Uint64 // numbers of request ids

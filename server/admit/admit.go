@@ -139,6 +139,9 @@ func (c *Candidate) run(steps []Step, gate bool) []Refusal {
 	return c.refusals
 }
 
+// Reset makes c fit for the next candidate. What a proof took over stays the proof's.
+func (c *Candidate) Reset() { *c = Candidate{} }
+
 func (c *Candidate) refuse(pointer, code, detail string) {
 	c.refusals = append(c.refusals, Refusal{Pointer: pointer, Code: code, Detail: detail})
 }

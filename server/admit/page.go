@@ -27,7 +27,7 @@ func reducePage(raw string, keepQuery bool) (page, origin string, ok bool) {
 	if !keepQuery {
 		page, _, _ = strings.Cut(page, "?")
 	}
-	return cutPage(page), normalOrigin(raw[:n], raw[n:end]), true
+	return cutPage(page), normalOrigin(raw[:end]), true
 }
 
 func schemeLen(raw string) int {
@@ -56,15 +56,13 @@ func authority(s string) bool {
 
 func unprintable(r rune) bool { return r <= ' ' || r == 0x7f || r == utf8.RuneError }
 
-// normalOrigin writes an origin the way RFC 6454 §6.2 does.
-func normalOrigin(scheme, host string) string {
-	scheme, host = strings.ToLower(scheme), strings.ToLower(host)
-	if scheme == "https://" {
-		host = strings.TrimSuffix(host, ":443")
-	} else {
-		host = strings.TrimSuffix(host, ":80")
+// normalOrigin writes scheme://host[:port] the way RFC 6454 §6.2 does; a browser's own spelling is left as it is.
+func normalOrigin(s string) string {
+	s = strings.ToLower(s)
+	if strings.HasPrefix(s, "https:") {
+		return strings.TrimSuffix(s, ":443")
 	}
-	return scheme + host
+	return strings.TrimSuffix(s, ":80")
 }
 
 // cutPage shortens without leaving half an escape or half a character.

@@ -74,14 +74,13 @@ func (c *Candidate) checkSubject() {
 		c.refuse("/subject", MissingField, "")
 		return
 	}
-	at := "/subject/" + string(c.Subject.Kind)
 	if c.Via == Browser && c.Subject.Kind != consent.KindDevice {
-		c.refuse(at, SubjectNotAllowed, "a browser speaks for its device only")
+		c.refuse("/subject/"+string(c.Subject.Kind), SubjectNotAllowed, "a browser speaks for its device only")
 		return
 	}
 	s, err := consent.ParseSubject(c.Subject.Kind, c.Subject.Value, c.Rules.Site.Region)
 	if err != nil {
-		c.refuse(at, InvalidSubject, SubjectHelp(err))
+		c.refuse("/subject/"+string(c.Subject.Kind), InvalidSubject, SubjectHelp(err))
 		return
 	}
 	c.parsed.subject = s
