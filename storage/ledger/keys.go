@@ -13,7 +13,7 @@ import (
 //	key                              value                       what it is
 //	'm' "layout"                     1                           version of this table
 //	'm' "edge"                       name                        the edge this directory belongs to
-//	'm' "clock"                      ms 8                        latest time given out, as of the last batch
+//	'm' "times"                      clock 8 │ ids 8             latest time given out and in any proof id, as of the last batch
 //	'e' stream 1 │ seq 8             consent binary              entry: proof, prompt or publication
 //	'i' proof id 16                  seq 8 │ at 8 │ digest 16    idempotency, and a proof's place by its id
 //	'p' day 4 │ prompt id 16         (empty)                     prompts seen, by UTC day
@@ -96,6 +96,20 @@ func parseIDRecord(b []byte) (r idRecord, err error) {
 	r.at = consent.Millis(binary.BigEndian.Uint64(b[8:]))
 	copy(r.digest[:], b[16:])
 	return r, nil
+}
+
+// times is what a restart has to know of clocks: the ledger's own, and the highest of its clients'.
+type times struct{ clock, ids consent.Millis }
+
+func (t times) append(b []byte) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, uint64(t.clock)), uint64(t.ids))
+}
+
+func parseTimes(b []byte) (times, error) {
+	if len(b) != 16 {
+		return times{}, consent.ErrBinary
+	}
+	return times{consent.Millis(binary.BigEndian.Uint64(b)), consent.Millis(binary.BigEndian.Uint64(b[8:]))}, nil
 }
 
 func seqOf(key []byte) uint64 { return binary.BigEndian.Uint64(key[len(key)-8:]) }

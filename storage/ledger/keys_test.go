@@ -22,6 +22,7 @@ func TestKeysAreWhatTheTableSays(t *testing.T) {
 		{"entry 258 of prompts", entryKey(nil, consent.StreamPrompts, 258), "65010000000000000102"},
 		{"proof id", idKey(nil, id), "690197000000007000800000000000002a"},
 		{"proof id's value", rec.append(nil), "00000000000000290000019700000000d10000000000000000000000000000d2"},
+		{"times", times{1, 258}.append(nil), "00000000000000010000000000000102"},
 		{"prompt of day 20000", promptKey(nil, 20000, id), "7000004e200197000000007000800000000000002a"},
 		{"state", stateKey(nil, "demo", consent.SubjectKey{1, 15: 2}), "7364656d6f0001000000000000000000000000000002"},
 		{"tile 1/3", tileKey(nil, 1, 3), "74010000000000000003"},

@@ -30,6 +30,7 @@
 //	ledger.go     Options, Open, Close, failure
 //	append.go     Append, AppendPrompt, Publish: the callers' side of the queue
 //	sequencer.go  the sequencer and the syncer
+//	ids.go        which proof ids are certainly new
 //	merge.go      how states are summed up
 //	tree.go       tiles of the log and its growing edge
 //	read.go       state, proofs and wordings
@@ -211,7 +212,7 @@ func (l *Ledger) pebbleOptions(cache *pebble.Cache) *pebble.Options {
 	}
 	for i := range po.Levels {
 		po.Levels[i].BlockSize = 4 << 10
-		po.Levels[i].IndexBlockSize = 64 << 10
+		po.Levels[i].IndexBlockSize = 1 << 20 // one level: a point read touches one index block and one data block
 		po.Levels[i].FilterPolicy = bloom.FilterPolicy(10)
 		po.Levels[i].FilterType = pebble.TableFilter
 		po.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.SnappyCompression }

@@ -59,6 +59,83 @@ func TestSameIDAgain(t *testing.T) {
 	}
 }
 
+// TestReplaysAreFoundHoweverOld posts ids again from the same group, the same run, a run before, an earlier
+// generation of recentIDs, and clients whose clocks are hours off.
+func TestReplaysAreFoundHoweverOld(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, Options{Dir: dir})
+	var all []*consent.Proof
+	add := func(skew time.Duration) {
+		p := proof(l, len(all), consent.MethodCustom, true)
+		p.ID = v7At(l.Now() + consent.Millis(skew.Milliseconds()))
+		mustAppend(t, l, p)
+		all = append(all, p)
+	}
+	again := func(when string) {
+		t.Helper()
+		for i, p := range all {
+			var wg sync.WaitGroup
+			for range 3 {
+				wg.Go(func() {
+					if r, err := l.Append(t.Context(), p); err != nil || !r.Replayed || r.Seq != uint64(i) {
+						t.Errorf("%s: proof %d again: %+v %v", when, i, r, err)
+					}
+				})
+			}
+			wg.Wait()
+		}
+	}
+	for _, skew := range []time.Duration{0, -9 * time.Hour, 20 * time.Hour, 0, time.Minute, -time.Minute} {
+		add(skew)
+	}
+	again("in the same run")
+	l.Close()
+	l = open(t, Options{Dir: dir})
+	again("after a restart")
+	add(0)
+	add(21 * time.Hour)
+	again("in two runs")
+	if n := l.Next(consent.StreamProofs); n != uint64(len(all)) {
+		t.Errorf("%d entries, want %d", n, len(all))
+	}
+}
+
+func v7At(at consent.Millis) uuid.UUID {
+	id := uuid.New()
+	for i := range 6 {
+		id[i] = byte(at >> (8 * (5 - i)))
+	}
+	id[6] = id[6]&0x0f | 0x70
+	return id
+}
+
+func TestRecentIDsForgetNothingOverGenerations(t *testing.T) {
+	r := newRecentIDs(1000)
+	if r.fresh(v7At(1000)) {
+		t.Error("an id no later than what was there at the start may be known")
+	}
+	fresh := 0
+	var kept []uuid.UUID
+	for i := range generationIDs + generationIDs/2 {
+		id := v7At(consent.Millis(2000 + i))
+		if r.fresh(id) {
+			fresh++
+		}
+		r.add(id)
+		if i%5000 == 0 {
+			kept = append(kept, id)
+		}
+	}
+	for _, id := range kept {
+		if r.fresh(id) {
+			t.Fatalf("%s was added and is called new", id)
+		}
+	}
+	if total := generationIDs + generationIDs/2; fresh < total*99/100 {
+		t.Errorf("%d of %d new ids recognised as new", fresh, total)
+	}
+}
+
 func TestManyWritersGetContiguousSeqsAndOneTree(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, Options{Dir: dir})

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -16,16 +15,18 @@ func (l *Ledger) recover() (*sequencer, error) {
 	if err := l.checkMeta(); err != nil {
 		return nil, err
 	}
-	s := &sequencer{l: l, clockK: metaKey("clock"), synced: make(chan *group, 1), sync: make(chan *group, 1)}
-	if err := l.recoverClock(); err != nil {
+	s := &sequencer{l: l, timesKey: metaKey("times"), synced: make(chan *group, 1), sync: make(chan *group, 1)}
+	t, err := l.times()
+	if err != nil {
 		return nil, fmt.Errorf("recovering the clock: %w", err)
 	}
+	l.clock.Store(int64(t.clock))
+	s.ids = newRecentIDs(t.ids)
 	for _, stream := range consent.Streams() {
 		if err := l.recoverStream(s, stream); err != nil {
 			return nil, fmt.Errorf("recovering %s: %w", stream, err)
 		}
 	}
-	var err error
 	if s.tree, err = l.frontier(s.next[consent.StreamProofs]); err != nil {
 		return nil, fmt.Errorf("recovering the log: %w", err)
 	}
@@ -73,16 +74,13 @@ func (l *Ledger) recoverStream(s *sequencer, stream consent.Stream) error {
 	return errors.Join(err, it.Close())
 }
 
-func (l *Ledger) recoverClock() error {
-	v, err := l.get(metaKey("clock"))
+func (l *Ledger) times() (times, error) {
+	v, err := l.get(metaKey("times"))
 	if errors.Is(err, ErrNotFound) {
-		return nil
+		return times{}, nil
 	}
-	if err == nil && len(v) != 8 {
-		err = consent.ErrBinary
+	if err != nil {
+		return times{}, err
 	}
-	if err == nil {
-		l.clock.Store(int64(binary.BigEndian.Uint64(v)))
-	}
-	return err
+	return parseTimes(v)
 }

@@ -1,7 +1,6 @@
 package ledger
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -29,9 +28,11 @@ type sequencer struct {
 	spare  *group // to reuse
 	synced chan *group
 	sync   chan *group
-	clockK []byte // key of the clock
+	ids    recentIDs
 	key    []byte // scratch
 	value  []byte // scratch
+
+	timesKey []byte
 }
 
 // group is one batch and everybody who waits for it. It belongs to the sequencer while it gathers, to the
@@ -137,8 +138,8 @@ func (s *sequencer) apply() bool {
 	g := s.open
 	g.next, g.begun = s.next, time.Now()
 	if !g.batch.Empty() {
-		s.value = binary.BigEndian.AppendUint64(s.value[:0], uint64(s.l.clock.Load()))
-		g.batch.Set(s.clockK, s.value, nil)
+		s.value = times{clock: consent.Millis(s.l.clock.Load()), ids: s.ids.top}.append(s.value[:0])
+		g.batch.Set(s.timesKey, s.value, nil)
 		if err := s.commit(g.batch); err != nil {
 			s.l.fail(fmt.Errorf("committing batch: %w", err))
 			return false
@@ -238,6 +239,7 @@ func (s *sequencer) addProof(r *request) error {
 	r.receipt = Receipt{At: r.proof.RecordedAt, Seq: seq}
 	rec := idRecord{seq: seq, at: r.proof.RecordedAt, digest: r.digest}
 	s.open.ids[r.proof.ID] = rec
+	s.ids.add(r.proof.ID)
 	s.key, s.value = idKey(s.key[:0], r.proof.ID), rec.append(s.value[:0])
 	if err := s.open.batch.Set(s.key, s.value, nil); err != nil {
 		return err
@@ -261,6 +263,9 @@ func (s *sequencer) replay(r *request, known idRecord) error {
 }
 
 func (s *sequencer) known(id uuid.UUID) (idRecord, bool, error) {
+	if s.ids.fresh(id) {
+		return idRecord{}, false, nil
+	}
 	if rec, ok := s.open.ids[id]; ok {
 		return rec, true, nil
 	}
