@@ -1,63 +1,106 @@
 package site
 
 import (
+	"bytes"
+	"embed"
+	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
+
+	"golang.org/x/text/feature/plural"
+	"golang.org/x/text/language"
 
 	"github.com/consentd/consentd/storage/consent"
 )
 
-// builtin gives the texts of a language that come with consentd; ok is false when there are none.
+// textFiles are the texts that come with consentd, a file for each official language of the European Union. The
+// keys of the banner's texts are those of a site's file, so that a text can be copied from one to the other.
 //
-// They say who asks, what for (the purposes stand beneath), that refusing is as good a choice, and that it can
-// be changed at any time (GDPR art. 7(3) and 13, CNIL délib. 2020-091 §§ 24–33). They do not promise anything
-// about the site, do not praise accepting, and do not speak for the visitor.
+//go:embed texts/*.json
+var textFiles embed.FS
+
+// phrasebook is everything consentd can say in one language.
+//
+// The banner's text says who asks, what for (the purposes stand beneath), that refusing is as good a choice, and
+// that it can be changed at any time (GDPR art. 7(3) and 13, CNIL délib. 2020-091 §§ 24–33). No text promises
+// anything about the site beyond what the law asks of it, praises accepting, or speaks for the visitor.
+type phrasebook struct {
+	// Words are short texts by key. {controller} is the controller's name, {service} the name of a service.
+	Words map[string]string `json:"words"`
+	// Units are lengths of time by unit and CLDR plural form; {n} is how many.
+	Units map[string]map[string]string `json:"units"`
+	// Purposes are the ready ones, by name.
+	Purposes map[string]readyText `json:"purposes"`
+}
+
+// phrasebooks gives all of them by language, read when the first text is asked for. Nothing changes them
+// afterwards: callers must not either.
+var phrasebooks = sync.OnceValue(readPhrasebooks)
+
+// readPhrasebooks panics over a file it cannot read: the files are part of the program, and a test reads them.
+func readPhrasebooks() map[string]phrasebook {
+	files, err := textFiles.ReadDir("texts")
+	if err != nil {
+		panic("site: reading built-in texts: " + err.Error())
+	}
+	books := make(map[string]phrasebook, len(files))
+	for _, f := range files {
+		data, err := textFiles.ReadFile("texts/" + f.Name())
+		if err != nil {
+			panic("site: reading built-in texts: " + err.Error())
+		}
+		dec := json.NewDecoder(bytes.NewReader(data))
+		dec.DisallowUnknownFields()
+		var b phrasebook
+		if err := dec.Decode(&b); err != nil {
+			panic("site: reading " + f.Name() + ": " + err.Error())
+		}
+		books[strings.TrimSuffix(f.Name(), ".json")] = b
+	}
+	return books
+}
+
+// base is the language of a locale: built-in texts do not differ by region or script.
+func base(locale string) string {
+	language, _, _ := strings.Cut(locale, "-")
+	return language
+}
+
+// builtin gives the texts of a language that come with consentd; ok is false when there are none. Shared: read
+// only.
 func builtin(language string) (texts map[string]string, ok bool) {
-	switch language {
-	case "fr":
-		return french(), true
-	case "en":
-		return english(), true
-	}
-	return nil, false
+	b, ok := phrasebooks()[language]
+	return b.Words, ok
 }
 
-func french() map[string]string {
-	return map[string]string{
-		"title": "Vos données, votre choix",
-		"text": "{controller} vous demande votre accord pour les usages ci-dessous, qui reposent sur des cookies ou sur vos données. " +
-			"Vous pouvez tout accepter, tout refuser ou choisir usage par usage, et changer d’avis à tout moment.",
-		"accept":            "Tout accepter",
-		"refuse":            "Tout refuser",
-		"choose":            "Choisir",
-		"save":              "Enregistrer mes choix",
-		"back":              "Retour",
-		"reopen":            "Gérer mes choix",
-		"preferences_title": "Choisir usage par usage",
-		"preferences_text": "Ce qui demande votre accord reste désactivé tant que vous ne l’activez pas. " +
-			"Vous pouvez revenir ici à tout moment pour changer d’avis.",
-		"policy_text": "Politique de confidentialité",
-		"necessary":   "Toujours actif",
+// quantity writes n minutes, hours, days, months or years in a language, as in "13 months". unit is singular
+// English. "" means that consentd does not speak the language.
+func quantity(lang, unit string, n int) string {
+	forms := phrasebooks()[lang].Units[unit]
+	words, ok := forms[pluralForm(lang, n)]
+	if !ok {
+		words = forms["other"]
 	}
+	return strings.ReplaceAll(words, "{n}", strconv.Itoa(n))
 }
 
-func english() map[string]string {
-	return map[string]string{
-		"title": "Your data, your choice",
-		"text": "{controller} asks for your consent to the uses below, which rely on cookies or on your data. " +
-			"You can accept all, refuse all or choose one by one, and change your mind at any time.",
-		"accept":            "Accept all",
-		"refuse":            "Refuse all",
-		"choose":            "Choose",
-		"save":              "Save my choices",
-		"back":              "Back",
-		"reopen":            "Manage my choices",
-		"preferences_title": "Choose one by one",
-		"preferences_text": "What needs your consent stays off until you switch it on. " +
-			"You can come back here at any time to change your mind.",
-		"policy_text": "Privacy policy",
-		"necessary":   "Always on",
+// pluralForm is the form a language has for n things (Unicode CLDR): one, few, many …
+func pluralForm(lang string, n int) string {
+	switch plural.Cardinal.MatchPlural(language.Make(lang), n, 0, 0, 0, 0) {
+	case plural.Zero:
+		return "zero"
+	case plural.One:
+		return "one"
+	case plural.Two:
+		return "two"
+	case plural.Few:
+		return "few"
+	case plural.Many:
+		return "many"
 	}
+	return "other"
 }
 
 // bannerText is one text of the banner: its key, what the file says, and its bound.
@@ -82,8 +125,7 @@ func (c *config) words(t bannerText, locale string) string {
 	if s := t.given.of(locale); s != "" {
 		return s
 	}
-	language, _, _ := strings.Cut(locale, "-")
-	b, _ := builtin(language)
+	b, _ := builtin(base(locale))
 	return strings.ReplaceAll(b[t.key], "{controller}", c.Controller.Name)
 }
 

@@ -32,7 +32,7 @@ type config struct {
 	Limits limits `json:"limits,omitzero"`
 	// Purposes are what is asked or explained, in the order shown. Each is decided alone.
 	Purposes []purpose `json:"purposes" jsonschema:"required,minItems=1"`
-	// Banner changes the texts of the banner and of the preferences. Every one is optional in French and English.
+	// Banner changes the texts of the banner and of the preferences. Every one is optional in the official languages of the European Union.
 	Banner banner `json:"banner,omitzero"`
 	// Theme dresses the widget.
 	Theme widget.Theme `json:"theme,omitzero"`
@@ -66,12 +66,14 @@ type limits struct {
 type purpose struct {
 	// ID names the purpose in the API; never reuse one for something else.
 	ID string `json:"id" jsonschema:"required,pattern=^[a-z0-9]([a-z0-9_-]{0\\,38}[a-z0-9])?$,example=analytics"`
+	// Ready takes title, text and the usual basis from a purpose that comes with words in the official languages of the European Union. Title, text and basis may be left out then, or given to say something else; title and text language by language.
+	Ready string `json:"ready,omitempty" jsonschema:"anyof_required=ready,enum=necessary,enum=audience,enum=personalisation,enum=media,enum=profiling,enum=advertising,enum=email,enum=newsletter,enum=email_opens,enum=sms,enum=push,enum=location,enum=partners"`
 	// Basis is the legal basis (GDPR art. 6(1)).
-	Basis string `json:"basis" jsonschema:"required,enum=consent,enum=contract,enum=legal_obligation,enum=vital_interests,enum=public_task,enum=legitimate_interest"`
+	Basis string `json:"basis,omitempty" jsonschema:"anyof_required=own,enum=consent,enum=contract,enum=legal_obligation,enum=vital_interests,enum=public_task,enum=legitimate_interest"`
 	// Title is a few plain words.
-	Title texts `json:"title" jsonschema:"required"`
+	Title texts `json:"title,omitzero" jsonschema:"anyof_required=own"`
 	// Text says in a sentence or two what is done and what for.
-	Text texts `json:"text" jsonschema:"required"`
+	Text texts `json:"text,omitzero" jsonschema:"anyof_required=own"`
 	// Services are the third parties that act under this purpose.
 	Services []service `json:"services,omitempty"`
 	// Objection offers to object; for legitimate_interest only.

@@ -77,6 +77,7 @@ const (
 	CodePurposeTwice   = "purpose_duplicate"
 	CodeBasis          = "basis_unknown"
 	CodeObjectionBasis = "objection_basis"
+	CodeReadyUnknown   = "ready_unknown" // no such ready purpose
 	CodeNothingAsked   = "nothing_asked" // warning: no purpose leaves anything to decide
 )
 

@@ -18,15 +18,14 @@ func (v *validator) checkPurposes() {
 	seen, asked := map[string]int{}, false
 	for i := range v.c.Purposes {
 		p, path := &v.c.Purposes[i], fmt.Sprintf("purposes[%d]", i)
-		basis := consent.Basis(p.Basis)
+		basis := p.basis()
 		asked = asked || p.Objection || basis == consent.BasisConsent || !basis.Valid() // which is reported below
 		if v.bad[path] {
 			continue
 		}
 		v.checkPurposeID(p.ID, path+".id", seen)
 		v.checkBasis(p, path)
-		v.checkText(p.Title, path+".title", maxTitle)
-		v.checkText(p.Text, path+".text", maxText)
+		v.checkWords(p, path)
 		v.checkDefault(p, path)
 		v.checkPurposeKeep(p, path+".keep")
 		v.checkServices(p.Services, path+".services")
@@ -58,12 +57,14 @@ func (v *validator) checkBasis(p *purpose, path string) {
 	case v.bad[path+".basis"]:
 		return
 	case !v.has(path + ".basis"):
-		v.missing(path + ".basis")
-		return
+		if !v.has(path + ".ready") { // which brings one
+			v.missing(path + ".basis")
+			return
+		}
 	case !consent.Basis(p.Basis).Valid():
 		v.errorf(CodeBasis, path+".basis", "%q is no legal basis of GDPR art. 6(1): consent, contract, legal_obligation, vital_interests, public_task or legitimate_interest", p.Basis)
 	}
-	if p.Objection && p.Basis != string(consent.BasisLegitimateInterest) {
+	if p.Objection && p.basis() != consent.BasisLegitimateInterest {
 		v.errorf(CodeObjectionBasis, path+".objection", "is offered against legitimate_interest alone; remove it, or change the basis")
 	}
 }

@@ -19,7 +19,8 @@
 //	purposes.go   … of the purposes
 //	banner.go     … of the banner: nothing missing, and a refusal that reads as one
 //	texts.go      a text in each language, none missing
-//	builtin.go    the texts that come with consentd, in French and English
+//	builtin.go    the texts that come with consentd, in texts/: a file for each language of the Union
+//	ready.go      … and the purposes that come with words
 //	origin.go     which origins may post
 //	duration.go   "182d"
 //	check.go      Check, for the command line
@@ -116,8 +117,11 @@ func (c choices) keep() time.Duration {
 }
 
 func (p purpose) build(locales []string) consent.Purpose {
-	out := consent.Purpose{ID: p.ID, Basis: consent.Basis(p.Basis), Objection: p.Objection, Lifetime: time.Duration(p.Keep),
-		Title: p.Title.in(locales), Text: p.Text.in(locales)}
+	out := consent.Purpose{ID: p.ID, Basis: p.basis(), Objection: p.Objection, Lifetime: time.Duration(p.Keep),
+		Title: consent.Text{}, Text: consent.Text{}}
+	for _, l := range locales {
+		out.Title[l], out.Text[l] = p.title(l), p.text(l)
+	}
 	for _, v := range p.Services {
 		out.Services = append(out.Services, consent.Service{Name: v.Name, Provider: v.Provider, Policy: v.Policy})
 	}
