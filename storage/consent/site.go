@@ -46,9 +46,18 @@ func (p Purpose) Asked() bool { return p.Basis == BasisConsent || p.Objection }
 
 // Service is a third party that acts under a purpose.
 type Service struct {
+	ID       string // [a-z0-9-], what pages name it by; "" when none needs to
 	Name     string
 	Provider string
 	Policy   string // URL of its privacy policy
+	Embed    bool   // it puts content into pages, which asks for consent where it stands; needs an ID
+	Cookies  []Cookie
+}
+
+// Cookie is one thing a service keeps in the browser: a cookie, or a key of localStorage or sessionStorage.
+type Cookie struct {
+	Name     string // * stands for any characters
+	Lifetime Text   // in words: "13 months"
 }
 
 // Text is one text in each locale of the site.
@@ -61,6 +70,12 @@ type BannerText struct {
 	PreferencesTitle, PreferencesText          Text
 	PolicyText, PolicyHref                     Text
 	Necessary                                  Text // label beside a purpose nobody decides on
+	Continue                                   Text // a second way to refuse, at the top of the banner; nil: none
+
+	Bases map[Basis]Text // what the preferences say of each legal basis; nil: nothing
+
+	EmbedText              Text // in place of content that waits; {service} stands for its name
+	EmbedOnce, EmbedAlways Text
 }
 
 // IPPolicy is how much of an IP address a proof keeps.

@@ -12,24 +12,33 @@ import (
 	"github.com/gowebpki/jcs"
 )
 
-// Surfaces where a choice is made (DESIGN §2). A form's surface is "form:" and its id.
+// Surfaces where a choice is made (DESIGN §2). A form's surface is "form:" and its id, a placeholder's is
+// "embed:" and the id of its service. A signal is a standing one of the browser: Global Privacy Control.
 const (
 	SurfaceBanner      = "banner"
 	SurfacePreferences = "preferences"
 	SurfaceUnsubscribe = "unsubscribe"
 	SurfaceAPI         = "api"
 	SurfaceImport      = "import"
+	SurfaceSignal      = "signal"
 	surfaceFormPrefix  = "form:"
+	surfaceEmbedPrefix = "embed:"
 )
+
+// SurfaceEmbed is the surface of a placeholder: it stands where the content of a service will be.
+func SurfaceEmbed(service string) string { return surfaceEmbedPrefix + service }
+
+// IsEmbed reports whether s is the surface of a placeholder.
+func IsEmbed(s string) bool { return strings.HasPrefix(s, surfaceEmbedPrefix) }
 
 // ValidSurface reports whether s is one of the surfaces of DESIGN §2.
 func ValidSurface(s string) bool {
 	switch s {
-	case SurfaceBanner, SurfacePreferences, SurfaceUnsubscribe, SurfaceAPI, SurfaceImport:
+	case SurfaceBanner, SurfacePreferences, SurfaceUnsubscribe, SurfaceAPI, SurfaceImport, SurfaceSignal:
 		return true
 	}
-	id, form := strings.CutPrefix(s, surfaceFormPrefix)
-	return form && ValidSiteID(id)
+	kind, id, _ := strings.Cut(s, ":")
+	return (kind+":" == surfaceFormPrefix || kind+":" == surfaceEmbedPrefix) && ValidSiteID(id)
 }
 
 // Hash is a SHA-256, written as 64 lower hex digits. The zero Hash stands for "none".
@@ -90,17 +99,25 @@ type ShownPurpose struct {
 	Title     string         `json:"title"`
 	Text      string         `json:"text"`
 	Basis     Basis          `json:"basis"`
-	Required  bool           `json:"required"`            // no choice offered: the basis asks for none
-	Default   bool           `json:"default"`             // position of the switch before any action
-	Objection bool           `json:"objection,omitempty"` // legitimate interest, objection offered
+	Required  bool           `json:"required"`             // no choice offered: the basis asks for none
+	Default   bool           `json:"default"`              // position of the switch before any action
+	Objection bool           `json:"objection,omitempty"`  // legitimate interest, objection offered
+	BasisText string         `json:"basis_text,omitempty"` // the basis in words, where it is shown
 	Services  []ShownService `json:"services"`
 }
 
 // ShownService is a service as the person saw it.
 type ShownService struct {
+	Name     string        `json:"name"`
+	Provider string        `json:"provider,omitempty"`
+	Policy   string        `json:"policy,omitempty"`
+	Cookies  []ShownCookie `json:"cookies,omitempty"`
+}
+
+// ShownCookie is a cookie or storage key as the person saw it.
+type ShownCookie struct {
 	Name     string `json:"name"`
-	Provider string `json:"provider,omitempty"`
-	Policy   string `json:"policy,omitempty"`
+	Lifetime string `json:"lifetime,omitempty"`
 }
 
 // Asked lists the ids of the purposes a proof under w decides on, in the order shown.
@@ -159,12 +176,13 @@ func (w Wording) Publish() (*Published, error) {
 	return &Published{Wording: w, Doc: doc, Hash: sha256.Sum256(doc)}, nil
 }
 
-// Wordings builds what s shows on each surface of the widget in each of its locales: banner and
-// preferences. The banner names the purposes; the preferences also name the services under them.
+// Wordings builds what s shows on each surface of the widget in each of its locales: banner, preferences, and
+// a placeholder for each service that puts content into pages. The banner names the purposes; the preferences
+// also name the legal bases and the services, with what each keeps in the browser and how long.
 func (s *Site) Wordings() ([]*Published, error) {
 	var all []*Published
 	for _, locale := range s.Locales {
-		for _, w := range []Wording{s.bannerWording(locale), s.preferencesWording(locale)} {
+		for _, w := range append([]Wording{s.bannerWording(locale), s.preferencesWording(locale)}, s.embedWordings(locale)...) {
 			p, err := w.Publish()
 			if err != nil {
 				return nil, err
@@ -176,44 +194,80 @@ func (s *Site) Wordings() ([]*Published, error) {
 }
 
 func (s *Site) bannerWording(locale string) Wording {
-	w := s.wording(SurfaceBanner, locale, s.Banner.Title, s.Banner.Text, false)
+	w := s.wording(SurfaceBanner, locale, s.Banner.Title, s.Banner.Text)
 	w.Buttons = map[string]string{
 		"accept": s.Banner.Accept[locale], "refuse": s.Banner.Refuse[locale], "choose": s.Banner.Choose[locale],
+	}
+	if s.Banner.Continue != nil {
+		w.Buttons["continue"] = s.Banner.Continue[locale]
+	}
+	for _, p := range s.Purposes {
+		w.Purposes = append(w.Purposes, p.shown(locale))
 	}
 	return w
 }
 
 func (s *Site) preferencesWording(locale string) Wording {
-	w := s.wording(SurfacePreferences, locale, s.Banner.PreferencesTitle, s.Banner.PreferencesText, true)
+	w := s.wording(SurfacePreferences, locale, s.Banner.PreferencesTitle, s.Banner.PreferencesText)
 	w.Buttons = map[string]string{
 		"accept": s.Banner.Accept[locale], "refuse": s.Banner.Refuse[locale], "save": s.Banner.Save[locale],
 		"back": s.Banner.Back[locale], "necessary": s.Banner.Necessary[locale],
 	}
+	for _, p := range s.Purposes {
+		sp := p.shown(locale)
+		sp.BasisText = s.Banner.Bases[p.Basis][locale]
+		for _, v := range p.Services {
+			sp.Services = append(sp.Services, v.shown(locale, true))
+		}
+		w.Purposes = append(w.Purposes, sp)
+	}
 	return w
 }
 
-func (s *Site) wording(surface, locale string, title, text Text, services bool) Wording {
+// embedWordings are the placeholders: each asks for the one purpose its service acts under.
+func (s *Site) embedWordings(locale string) []Wording {
+	var all []Wording
+	for _, p := range s.Purposes {
+		for _, v := range p.Services {
+			if !v.Embed || !p.Asked() {
+				continue
+			}
+			w := s.wording(SurfaceEmbed(v.ID), locale, nil, nil)
+			w.Title = p.Title[locale]
+			w.Text = strings.ReplaceAll(s.Banner.EmbedText[locale], "{service}", v.Name)
+			w.Links = []Link{}
+			w.Buttons = map[string]string{"once": s.Banner.EmbedOnce[locale], "always": s.Banner.EmbedAlways[locale]}
+			sp := p.shown(locale)
+			sp.Services = append(sp.Services, v.shown(locale, false))
+			w.Purposes = append(w.Purposes, sp)
+			all = append(all, w)
+		}
+	}
+	return all
+}
+
+func (s *Site) wording(surface, locale string, title, text Text) Wording {
 	return Wording{
 		V: 1, Site: s.ID, Surface: surface, Locale: locale, Revision: s.Revision, Controller: s.Controller,
 		Title: title[locale], Text: text[locale],
 		Links:    []Link{{Rel: "policy", Text: s.Banner.PolicyText[locale], Href: s.Banner.PolicyHref[locale]}},
-		Purposes: s.shownPurposes(locale, services),
+		Purposes: []ShownPurpose{},
 	}
 }
 
-func (s *Site) shownPurposes(locale string, services bool) []ShownPurpose {
-	shown := make([]ShownPurpose, 0, len(s.Purposes))
-	for _, p := range s.Purposes {
-		sp := ShownPurpose{
-			ID: p.ID, Title: p.Title[locale], Text: p.Text[locale], Basis: p.Basis,
-			Required: !p.Asked(), Default: !p.Asked() || p.Objection, Objection: p.Objection, Services: []ShownService{},
-		}
-		if services {
-			for _, v := range p.Services {
-				sp.Services = append(sp.Services, ShownService(v))
-			}
-		}
-		shown = append(shown, sp)
+func (p Purpose) shown(locale string) ShownPurpose {
+	return ShownPurpose{
+		ID: p.ID, Title: p.Title[locale], Text: p.Text[locale], Basis: p.Basis,
+		Required: !p.Asked(), Default: !p.Asked() || p.Objection, Objection: p.Objection, Services: []ShownService{},
 	}
-	return shown
+}
+
+func (v Service) shown(locale string, cookies bool) ShownService {
+	out := ShownService{Name: v.Name, Provider: v.Provider, Policy: v.Policy}
+	for _, c := range v.Cookies {
+		if cookies {
+			out.Cookies = append(out.Cookies, ShownCookie{Name: c.Name, Lifetime: c.Lifetime[locale]})
+		}
+	}
+	return out
 }
