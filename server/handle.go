@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -169,10 +170,16 @@ func (s *Server) requestID() string {
 	return s.idPrefix + "-" + strconv.FormatUint(s.requests.Add(1), 36)
 }
 
+// panicked keeps the place of a panic and, unless it is the runtime's own, not its words: they may quote a
+// request.
 func (s *Server) panicked(path string, p any) error {
 	s.metrics.panics.Inc()
+	what := fmt.Sprintf("%T", p)
+	if err, ok := p.(runtime.Error); ok {
+		what = err.Error()
+	}
 	return &problem{status: 500, code: codeInternal, detail: "it has been logged",
-		cause: fmt.Errorf("panic in %s: %v\n%s", path, p, debug.Stack())}
+		cause: fmt.Errorf("panic in %s: %s\n%s", path, what, debug.Stack())}
 }
 
 // logFailure writes one line per failure that needs a person, and at most one a second and code for those that

@@ -225,6 +225,12 @@ func (k *kit) bearerFor(site, scope string) string {
 	return "Authorization: Bearer " + k.issue(token.Grant{Name: site, Sites: []string{site}, Scopes: []string{scope}, TTL: time.Hour})
 }
 
+// issueAll is the header of a token for everything.
+func (k *kit) issueAll() string {
+	k.t.Helper()
+	return "Authorization: Bearer " + k.issue(token.Grant{Name: "all", Sites: []string{token.AllSites}, Scopes: token.Scopes(), TTL: time.Hour})
+}
+
 // wordingOf is the hash of a current wording.
 func (k *kit) wordingOf(siteID, surface, locale string) string {
 	k.t.Helper()
