@@ -2,8 +2,8 @@
 // and answers who consented to what.
 //
 // It guarantees that a 2xx to a choice is sent only after the ledger said it is durable, that nothing is
-// recorded when any other status is sent, that every refusal has a stable code, and that nothing personal
-// reaches a log, a metric or a URL.
+// recorded when a 4xx or 503 is sent (after a 500 the outcome is unknown, and sending the same id again tells),
+// that every refusal has a stable code, and that nothing personal reaches a log, a metric or a URL.
 //
 // It does not terminate TLS (a proxy does), does not talk to ClickHouse itself, and keeps no state that a
 // restart would miss besides rate limits and caches.
@@ -13,6 +13,7 @@
 //	routes.go     the route table
 //	server.go     Options, New, Serve, Shutdown
 //	handle.go     what happens around every handler: site, token, CORS, panics, metrics, logs
+//	metrics.go    what is counted, all of it looked up before the first request
 //	errors.go     the one map from errors to problems; codes.go lists them
 //	respond.go    writing answers without allocating
 //	view.go       a site's configuration, prepared for handlers
@@ -31,10 +32,10 @@
 //
 // # Why Fiber on fasthttp
 //
-// It answers three times as many requests a second as net/http on the same two cores, and its buffers are
-// reused: the record path allocates little more than the proof. The price is that nothing it hands out may
+// Bare, it answers 130,000 POSTs a second on two cores (November 2026), and its buffers are reused: the record
+// path allocates little more than the proof. The price is that nothing it hands out may
 // outlive a handler. Bodies are therefore copied once, into a string, before anything is read out of them
-// (see decode); everything else that is kept is copied where it is taken. The server is fasthttp's own rather
+// (see body); everything else that is kept is copied where it is taken. The server is fasthttp's own rather
 // than the one Fiber makes, because the latter cannot set a body limit per route nor map errors below the
 // router.
 package server
