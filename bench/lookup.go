@@ -29,7 +29,7 @@ const (
 	batchSize  = 1000 // subjects a call
 	batchConns = 8    // calls under way: enough to keep every core of a server busy
 	// bytesCached is what the help of --cache says a subject takes, and a tenth for Pebble's own.
-	bytesCached = 110
+	bytesCached = 160
 	missOneIn   = 10 // subjects drawn that nobody has heard of
 )
 

@@ -40,7 +40,7 @@ type nodeFlags struct {
 	TrustedProxies []string `help:"Networks whose X-Forwarded-For is believed, like 10.0.0.0/8. None: nobody's." env:"CONSENTD_TRUSTED_PROXIES" placeholder:"CIDR"`
 	Geoip          string   `help:"MaxMind database (.mmdb) that countries are read from; without it they stay empty." env:"CONSENTD_GEOIP" type:"path" placeholder:"FILE"`
 	EngineMemory   uint64   `help:"Memory the embedded ClickHouse may use, in MiB." default:"1024" env:"CONSENTD_ENGINE_MEMORY" placeholder:"MIB"`
-	Cache          int64    `help:"Memory for cached states of subjects, in MiB: 100 bytes a subject keep lookups off the disk." default:"256" env:"CONSENTD_CACHE" placeholder:"MIB"`
+	Cache          int64    `help:"Memory for states of subjects that were read lately, in MiB: 160 bytes a subject keep lookups off the disk." default:"256" env:"CONSENTD_CACHE" placeholder:"MIB"`
 	Reserve        uint64   `help:"Free disk space, in MiB, below which no choice is admitted." default:"512" env:"CONSENTD_RESERVE" placeholder:"MIB"`
 	Log            string   `help:"Least level logged: debug, info, warn or error." default:"info" enum:"debug,info,warn,error" env:"CONSENTD_LOG"`
 	LogFormat      string   `help:"text or json." default:"text" enum:"text,json" env:"CONSENTD_LOG_FORMAT"`

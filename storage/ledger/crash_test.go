@@ -276,7 +276,7 @@ func TestNothingIsAnsweredBeforeTheSync(t *testing.T) {
 	p := proof(l, 1, consent.MethodCustom, true)
 	wrote, read := make(chan error, 1), make(chan error, 1)
 	go func() { _, err := l.Append(t.Context(), p); wrote <- err }()
-	eventually(t, func() bool { s, err := l.readState(stateKey(nil, "demo", subject(1))); return err == nil && s != nil })
+	eventually(t, func() bool { there, err := l.has(stateKey(nil, "demo", subject(1))); return err == nil && there })
 	go func() { _, _, err := l.Standing("demo", subject(1), "purpose0"); read <- err }()
 	select {
 	case <-wrote:

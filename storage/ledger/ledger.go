@@ -30,6 +30,7 @@
 //	ledger.go     Options, Open, Close, failure
 //	append.go     Append, AppendPrompt, Publish: the callers' side of the queue
 //	sequencer.go  the sequencer and the syncer
+//	hot.go        states that were read lately
 //	ids.go        which proof ids are certainly new
 //	merge.go      how states are summed up
 //	tree.go       tiles of the log and its growing edge
@@ -84,7 +85,7 @@ type Options struct {
 	Clock   func() time.Time      // default time.Now
 	Queue   int                   // proofs and prompts that may wait, default 8192; more are refused with ErrBusy
 	Reserve uint64                // bytes of free disk below which nothing is admitted, default 512 MiB
-	Cache   int64                 // bytes of block cache, default 256 MiB
+	Cache   int64                 // bytes of memory for what is read, default 256 MiB: 160 a subject keep lookups off the disk
 	Log     *slog.Logger          // default slog.Default()
 	Metrics prometheus.Registerer // nil: no metrics
 
@@ -121,6 +122,8 @@ type Ledger struct {
 	opt  Options
 	db   *pebble.DB
 	lock *pebble.Lock
+
+	hot *hotStates
 
 	queue    chan *request
 	requests sync.Pool // of *request
@@ -165,7 +168,8 @@ func Open(o Options) (*Ledger, error) {
 		l.grown[i].init()
 	}
 	l.requests.New = func() any { return &request{done: make(chan error, 1)} }
-	cache := pebble.NewCache(o.Cache)
+	cache := pebble.NewCache(o.Cache / 5) // blocks; the rest holds states
+	l.hot = newHotStates(o.Cache - o.Cache/5)
 	defer cache.Unref()
 	if l.db, err = pebble.Open(o.Dir, l.pebbleOptions(cache)); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening ledger: %w", err), lock.Close())
@@ -280,6 +284,7 @@ func (l *Ledger) Close() error {
 	if l.waitDone() != nil {
 		return l.Err()
 	}
+	l.hot.cache.Reset()
 	return errors.Join(l.db.Close(), l.lock.Close())
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -249,6 +250,45 @@ func TestStandingsAnswersInOrder(t *testing.T) {
 	if err != nil || next != len(keys) {
 		t.Fatalf("%v after %d", err, next)
 	}
+}
+
+// TestReadersNeverSeeAnOldState writes and reads a few subjects at once: what was acknowledged before a read
+// began is in it.
+func TestReadersNeverSeeAnOldState(t *testing.T) {
+	l := open(t, Options{})
+	const subjects = 4
+	var acked [subjects]atomic.Int64 // seq of the last acknowledged proof + 1
+	var wg sync.WaitGroup
+	for n := range subjects {
+		wg.Go(func() {
+			for i := range 80 {
+				acked[n].Store(int64(mustAppend(t, l, later(proof(l, n, consent.MethodCustom, i%2 == 0), i)).Seq) + 1)
+			}
+		})
+	}
+	for range 3 {
+		wg.Go(func() {
+			for i := 0; ; i++ {
+				n := i % subjects
+				want := acked[n].Load() - 1
+				st, ok, err := l.Standing("demo", subject(n), "purpose0")
+				if err != nil || want >= 0 && (!ok || int64(st.Seq) < want) {
+					t.Errorf("seq %d of an acknowledged proof, read %+v %v %v", want, st, ok, err)
+					return
+				}
+				if l.Next(consent.StreamProofs) == 80*subjects {
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// later gives p a time of its own, so that the newest seq wins.
+func later(p *consent.Proof, i int) *consent.Proof {
+	p.RecordedAt += consent.Millis(i)
+	return p
 }
 
 func TestClockSetBackNeverUndoesAWithdrawal(t *testing.T) {

@@ -50,13 +50,26 @@ func (l *Ledger) idRecord(key []byte) (rec idRecord, found bool, err error) {
 	return rec, found, err
 }
 
-func (l *Ledger) readState(key []byte) (s consent.State, err error) {
-	_, err = l.view(key, func(v []byte) (err error) {
-		s, err = consent.ParseState(v)
-		return err
-	})
-	return s, err
+// rawState appends the binary state of a subject to dst: nothing when there is none.
+func (l *Ledger) rawState(dst, key []byte) ([]byte, error) {
+	if v, ok := l.hot.get(dst, key); ok {
+		return v, nil
+	}
+	version := l.hot.version(key)
+	v, closer, err := l.db.Get(append([]byte(nil), key...)) // a copy, so that key can live on the caller's stack
+	if err == pebble.ErrNotFound {
+		l.hot.put(key, nil, version)
+		return dst, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading ledger: %w", err)
+	}
+	l.hot.put(key, v, version)
+	return append(dst, v...), closer.Close()
 }
+
+// typicalState is room for the state of a subject who decided on a handful of purposes at once.
+const typicalState = 256
 
 // settled waits until what was read is durable: seq is the proof it rests on, edge where that was recorded.
 func (l *Ledger) settled(edge string, seq uint64) error {
@@ -66,16 +79,15 @@ func (l *Ledger) settled(edge string, seq uint64) error {
 	return l.Wait(context.Background(), consent.StreamProofs, seq)
 }
 
-// Standing answers where one purpose of one subject stands; false: never asked. It allocates only what
-// Pebble's Get does.
+// Standing answers where one purpose of one subject stands; false: never asked.
 func (l *Ledger) Standing(site string, key consent.SubjectKey, purpose string) (consent.Standing, bool, error) {
 	var room [96]byte
-	var st consent.Standing
-	var ok bool
-	_, err := l.view(stateKey(room[:0], site, key), func(v []byte) (err error) {
-		st, ok, err = consent.FindStanding(v, purpose, l.opt.Edge)
-		return err
-	})
+	var state [typicalState]byte
+	v, err := l.rawState(state[:0], stateKey(room[:0], site, key))
+	if err != nil || len(v) == 0 {
+		return consent.Standing{}, false, err
+	}
+	st, ok, err := consent.FindStanding(v, purpose, l.opt.Edge)
 	if err == nil && ok {
 		err = l.settled(st.Edge, st.Seq)
 	}
@@ -84,16 +96,19 @@ func (l *Ledger) Standing(site string, key consent.SubjectKey, purpose string) (
 
 // State answers everything known of one subject; nil: never seen.
 func (l *Ledger) State(site string, key consent.SubjectKey) (consent.State, error) {
-	s, err := l.readState(stateKey(nil, site, key))
-	if err != nil {
+	var room [96]byte
+	var state [typicalState]byte
+	v, err := l.rawState(state[:0], stateKey(room[:0], site, key))
+	if err != nil || len(v) == 0 {
 		return nil, err
 	}
+	s, err := consent.ParseState(v)
 	for _, st := range s {
-		if err := l.settled(st.Edge, st.Seq); err != nil {
-			return nil, err
+		if err == nil {
+			err = l.settled(st.Edge, st.Seq)
 		}
 	}
-	return s, nil
+	return s, err
 }
 
 // Standings answers many subjects. visit is called once for each key, in the order of keys; sts is parallel
@@ -101,27 +116,36 @@ func (l *Ledger) State(site string, key consent.SubjectKey) (consent.State, erro
 // moment, the whole is not. It works on the calling goroutine: who has many keys spreads them.
 func (l *Ledger) Standings(site string, keys []consent.SubjectKey, purposes []string, visit func(i int, sts []consent.Standing)) error {
 	var room [96]byte
+	state := make([]byte, 0, typicalState)
 	sts := make([]consent.Standing, len(purposes))
-	find := func(v []byte) (err error) {
-		for j, p := range purposes {
-			if sts[j], _, err = consent.FindStanding(v, p, l.opt.Edge); err != nil {
-				return err
-			}
+	for i, k := range keys {
+		v, err := l.rawState(state[:0], stateKey(room[:0], site, k))
+		if err != nil {
+			return err
 		}
+		clear(sts)
+		if err := l.find(v, purposes, sts); err != nil {
+			return err
+		}
+		visit(i, sts)
+	}
+	return nil
+}
+
+// find fills sts with what the binary state v says of purposes, once it is durable.
+func (l *Ledger) find(v []byte, purposes []string, sts []consent.Standing) error {
+	if len(v) == 0 {
 		return nil
 	}
-	for i, k := range keys {
-		clear(sts)
-		_, err := l.view(stateKey(room[:0], site, k), find)
-		for j := range sts {
-			if err == nil {
-				err = l.settled(sts[j].Edge, sts[j].Seq)
-			}
+	for j, p := range purposes {
+		st, ok, err := consent.FindStanding(v, p, l.opt.Edge)
+		if err == nil && ok {
+			err = l.settled(st.Edge, st.Seq)
 		}
 		if err != nil {
 			return err
 		}
-		visit(i, sts)
+		sts[j] = st
 	}
 	return nil
 }

@@ -145,10 +145,21 @@ func (s *sequencer) apply() bool {
 			return false
 		}
 	}
+	s.forgetHot(g)
 	s.flight, s.open, s.spare = g, s.spare, nil
 	s.groups++
 	s.sync <- g
 	return true
+}
+
+// forgetHot lets nobody be answered from a state read before g became readable.
+func (s *sequencer) forgetHot(g *group) {
+	for _, r := range g.waiters {
+		if r.stream == consent.StreamProofs {
+			s.key = stateKey(s.key[:0], r.proof.Site, r.proof.Personal.Subject)
+			s.l.hot.forget(s.key)
+		}
+	}
 }
 
 func (s *sequencer) commit(b *pebble.Batch) error {
@@ -291,7 +302,11 @@ func (s *sequencer) fold(p *consent.Proof, seq uint64) error {
 		s.value = consent.AppendState(s.value[:0], state)
 		return s.open.batch.Merge(s.key, s.value, nil)
 	}
-	old, err := s.l.readState(s.key)
+	var old consent.State
+	_, err := s.l.view(s.key, func(v []byte) (err error) {
+		old, err = consent.ParseState(v)
+		return err
+	})
 	if err != nil {
 		return err
 	}
