@@ -1,10 +1,12 @@
 package ledger
 
 import (
+	"errors"
 	"hash/maphash"
 	"sync"
 
 	"github.com/VictoriaMetrics/fastcache"
+	"github.com/cockroachdb/pebble/v2"
 )
 
 // hotStates keeps the binary states that were read lately, also that a subject has none, so that asking again
@@ -38,9 +40,9 @@ func newHotStates(bytes int64) *hotStates {
 	return &hotStates{cache: fastcache.New(int(bytes)), seed: maphash.MakeSeed()}
 }
 
-func (h *hotStates) guard(key []byte) *guard {
-	return &h.guards[maphash.Bytes(h.seed, key)%hotGuards]
-}
+func (h *hotStates) guard(key []byte) *guard { return &h.guards[h.index(key)] }
+
+func (h *hotStates) index(key []byte) uint64 { return maphash.Bytes(h.seed, key) % hotGuards }
 
 // get appends the state of key to dst; ok: it is known, an empty one meaning that there is none.
 func (h *hotStates) get(dst, key []byte) (v []byte, ok bool) { return h.cache.HasGet(dst, key) }
@@ -63,6 +65,16 @@ func (h *hotStates) put(key, state []byte, version uint64) {
 	}
 }
 
+// versions notes those of all guards, for a reader of many keys.
+func (h *hotStates) versions(v *[hotGuards]uint64) {
+	for i := range h.guards {
+		g := &h.guards[i]
+		g.mu.Lock()
+		v[i] = g.version
+		g.mu.Unlock()
+	}
+}
+
 // forget makes the next reader ask the store.
 func (h *hotStates) forget(key []byte) {
 	g := h.guard(key)
@@ -71,3 +83,49 @@ func (h *hotStates) forget(key []byte) {
 	g.version++
 	h.cache.Del(key)
 }
+
+// warmStride is how many states are read from one view of the store: few enough that hardly any has been
+// written meanwhile.
+const warmStride = 1 << 14
+
+// warm reads states into memory after a start, until all are there or the memory is used up, so that the first
+// lookups are as fast as later ones. A million takes about a second of one core.
+func (l *Ledger) warm() {
+	defer l.done.Done()
+	versions := new([hotGuards]uint64)
+	next, room := []byte{prefixState}, l.opt.hotBytes()
+	for next != nil && room > 0 {
+		select {
+		case <-l.stopGuard:
+			return
+		default:
+		}
+		l.hot.versions(versions)
+		var err error
+		if next, room, err = l.warmFrom(next, room, versions); err != nil {
+			l.opt.Log.Warn("ledger: reading states into memory ended early", "error", err)
+			return
+		}
+	}
+}
+
+// warmFrom reads one stride and gives the key to go on from; nil: that was the last.
+func (l *Ledger) warmFrom(from []byte, room int64, versions *[hotGuards]uint64) (next []byte, left int64, err error) {
+	it, err := l.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: after([]byte{prefixState})})
+	if err != nil {
+		return nil, room, err
+	}
+	n := 0
+	for valid := it.First(); valid && room > 0; valid = it.Next() {
+		if n++; n > warmStride {
+			next = append([]byte(nil), it.Key()...)
+			break
+		}
+		l.hot.put(it.Key(), it.Value(), versions[l.hot.index(it.Key())])
+		room -= int64(len(it.Key()) + len(it.Value()) + hotOverhead)
+	}
+	return next, room, errors.Join(it.Error(), it.Close())
+}
+
+// hotOverhead is what fastcache adds to a key and its value, in bytes.
+const hotOverhead = 4

@@ -117,6 +117,9 @@ func (o *Options) setDefaults() {
 	}
 }
 
+// hotBytes is the part of Cache that holds states.
+func (o *Options) hotBytes() int64 { return o.Cache - o.Cache/5 }
+
 // Ledger is an open store. All methods are safe for concurrent use.
 type Ledger struct {
 	opt  Options
@@ -169,7 +172,7 @@ func Open(o Options) (*Ledger, error) {
 	}
 	l.requests.New = func() any { return &request{done: make(chan error, 1)} }
 	cache := pebble.NewCache(o.Cache / 5) // blocks; the rest holds states
-	l.hot = newHotStates(o.Cache - o.Cache/5)
+	l.hot = newHotStates(o.hotBytes())
 	defer cache.Unref()
 	if l.db, err = pebble.Open(o.Dir, l.pebbleOptions(cache)); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening ledger: %w", err), lock.Close())
@@ -180,9 +183,10 @@ func Open(o Options) (*Ledger, error) {
 	}
 	l.metrics = newMetrics(o.Metrics, l)
 	l.checkSpace()
-	l.done.Add(2)
+	l.done.Add(3)
 	go seq.run()
 	go l.guardSpace()
+	go l.warm()
 	return l, nil
 }
 

@@ -291,6 +291,26 @@ func later(p *consent.Proof, i int) *consent.Proof {
 	return p
 }
 
+func TestStatesAreInMemoryAfterAStart(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, Options{Dir: dir})
+	const subjects = 100
+	for n := range subjects {
+		mustAppend(t, l, proof(l, n, consent.MethodCustom, true))
+	}
+	l.Close()
+	l = open(t, Options{Dir: dir})
+	for n := range subjects {
+		eventually(t, func() bool {
+			_, ok := l.hot.get(nil, stateKey(nil, "demo", subject(n)))
+			return ok
+		})
+	}
+	mustAppend(t, l, proof(l, 1, consent.MethodWithdraw, false))
+	wantStatus(t, l, 1, consent.StatusWithdrawn)
+	wantStatus(t, l, 2, consent.StatusGranted)
+}
+
 func TestClockSetBackNeverUndoesAWithdrawal(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	dir := t.TempDir()
