@@ -88,13 +88,13 @@ func (h *hotStates) forget(key []byte) {
 // written meanwhile.
 const warmStride = 1 << 14
 
-// warm reads states into memory after a start, until all are there or the memory is used up, so that the first
-// lookups are as fast as later ones. A million takes about a second of one core.
+// warm goes through all states after a start: it reads as many into memory as fit, so that the first lookups
+// are as fast as later ones, and notes who has any. A million takes about a second of one core.
 func (l *Ledger) warm() {
 	defer l.done.Done()
 	versions := new([hotGuards]uint64)
 	next, room := []byte{prefixState}, l.opt.hotBytes()
-	for next != nil && room > 0 {
+	for next != nil {
 		select {
 		case <-l.stopGuard:
 			return
@@ -107,6 +107,7 @@ func (l *Ledger) warm() {
 			return
 		}
 	}
+	l.seen.complete.Store(true)
 }
 
 // warmFrom reads one stride and gives the key to go on from; nil: that was the last.
@@ -116,13 +117,16 @@ func (l *Ledger) warmFrom(from []byte, room int64, versions *[hotGuards]uint64) 
 		return nil, room, err
 	}
 	n := 0
-	for valid := it.First(); valid && room > 0; valid = it.Next() {
+	for valid := it.First(); valid; valid = it.Next() {
 		if n++; n > warmStride {
 			next = append([]byte(nil), it.Key()...)
 			break
 		}
-		l.hot.put(it.Key(), it.Value(), versions[l.hot.index(it.Key())])
-		room -= int64(len(it.Key()) + len(it.Value()) + hotOverhead)
+		l.seen.add(it.Key())
+		if room > 0 {
+			l.hot.put(it.Key(), it.Value(), versions[l.hot.index(it.Key())])
+			room -= int64(len(it.Key()) + len(it.Value()) + hotOverhead)
+		}
 	}
 	return next, room, errors.Join(it.Error(), it.Close())
 }

@@ -33,6 +33,7 @@
 //	hot.go        states that were read lately
 //	ids.go        which proof ids are certainly new
 //	merge.go      how states are summed up
+//	seen.go       which subjects certainly have no state
 //	tree.go       tiles of the log and its growing edge
 //	read.go       state, proofs and wordings
 //	ship.go       what the drain needs: scan, cursors, rows set aside, trimming
@@ -117,8 +118,9 @@ func (o *Options) setDefaults() {
 	}
 }
 
-// hotBytes is the part of Cache that holds states.
-func (o *Options) hotBytes() int64 { return o.Cache - o.Cache/5 }
+// hotBytes is the part of Cache that holds states; an eighth is for blocks of the store, a sixteenth for the
+// filter of who has a state.
+func (o *Options) hotBytes() int64 { return o.Cache - o.Cache/8 - o.Cache/16 }
 
 // Ledger is an open store. All methods are safe for concurrent use.
 type Ledger struct {
@@ -126,7 +128,8 @@ type Ledger struct {
 	db   *pebble.DB
 	lock *pebble.Lock
 
-	hot *hotStates
+	hot  *hotStates
+	seen *seenSubjects
 
 	queue    chan *request
 	requests sync.Pool // of *request
@@ -171,8 +174,8 @@ func Open(o Options) (*Ledger, error) {
 		l.grown[i].init()
 	}
 	l.requests.New = func() any { return &request{done: make(chan error, 1)} }
-	cache := pebble.NewCache(o.Cache / 5) // blocks; the rest holds states
-	l.hot = newHotStates(o.hotBytes())
+	cache := pebble.NewCache(o.Cache / 8)
+	l.hot, l.seen = newHotStates(o.hotBytes()), newSeenSubjects(o.Cache/16)
 	defer cache.Unref()
 	if l.db, err = pebble.Open(o.Dir, l.pebbleOptions(cache)); err != nil {
 		return nil, errors.Join(fmt.Errorf("opening ledger: %w", err), lock.Close())

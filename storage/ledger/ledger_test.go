@@ -311,6 +311,30 @@ func TestStatesAreInMemoryAfterAStart(t *testing.T) {
 	wantStatus(t, l, 2, consent.StatusGranted)
 }
 
+func TestSeenSubjectsHidesNobody(t *testing.T) {
+	s := newSeenSubjects(1 << 10)
+	const subjects = 500
+	if s.stranger([]byte("anybody")) {
+		t.Error("a filter that is not complete knows nothing")
+	}
+	s.complete.Store(true)
+	for n := range subjects {
+		s.add(stateKey(nil, "demo", subject(n)))
+	}
+	strangers := 0
+	for n := range subjects {
+		if s.stranger(stateKey(nil, "demo", subject(n))) {
+			t.Fatalf("subject %d was added and is called a stranger", n)
+		}
+		if s.stranger(stateKey(nil, "demo", subject(n+1_000_000))) {
+			strangers++
+		}
+	}
+	if strangers < subjects*95/100 {
+		t.Errorf("%d of %d strangers recognised", strangers, subjects)
+	}
+}
+
 func TestClockSetBackNeverUndoesAWithdrawal(t *testing.T) {
 	now := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	dir := t.TempDir()

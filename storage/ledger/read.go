@@ -55,6 +55,9 @@ func (l *Ledger) rawState(dst, key []byte) ([]byte, error) {
 	if v, ok := l.hot.get(dst, key); ok {
 		return v, nil
 	}
+	if l.seen.stranger(key) {
+		return dst, nil
+	}
 	version := l.hot.version(key)
 	v, closer, err := l.db.Get(append([]byte(nil), key...)) // a copy, so that key can live on the caller's stack
 	if err == pebble.ErrNotFound {

@@ -297,6 +297,7 @@ func (s *sequencer) place(r *request) uint64 {
 // fold brings the subject's state up to date: what this proof says is merged into what is there, unread.
 func (s *sequencer) fold(p *consent.Proof, seq uint64) error {
 	s.key = stateKey(s.key[:0], p.Site, p.Personal.Subject)
+	s.l.seen.add(s.key)
 	state := consent.StateOf(p, seq)
 	if !s.piles.due(p.Personal.Subject, s.groups) {
 		s.value = consent.AppendState(s.value[:0], state)
