@@ -18,7 +18,7 @@
 //
 // One goroutine, the sequencer, owns everything that has an order. Callers prepare what needs none (encoding,
 // digest, leaf hash) and hand it over through a bounded queue. The sequencer gathers whatever waits into one
-// Pebble batch and applies it; while that batch syncs the next one gathers; when nothing syncs nothing
+// Pebble batch and applies it; while that batch syncs the next ones gather; when nothing syncs nothing
 // waits. A second goroutine waits for each sync and answers everybody in the batch.
 //
 // A batch is visible to readers a moment before it is durable. A reader that meets a standing newer than what

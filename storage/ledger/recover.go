@@ -15,7 +15,7 @@ func (l *Ledger) recover() (*sequencer, error) {
 	if err := l.checkMeta(); err != nil {
 		return nil, err
 	}
-	s := &sequencer{l: l, timesKey: metaKey("times"), synced: make(chan *group, 1), sync: make(chan *group, 1)}
+	s := &sequencer{l: l, timesKey: metaKey("times"), synced: make(chan *group, maxFlying), sync: make(chan *group, maxFlying)}
 	t, err := l.times()
 	if err != nil {
 		return nil, fmt.Errorf("recovering the clock: %w", err)

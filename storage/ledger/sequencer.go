@@ -16,6 +16,14 @@ const (
 	maxGroupBytes    = 8 << 20
 )
 
+// While one group syncs the next may be applied already, so that the disk finds it waiting: one fsync then
+// covers what was applied during the last. That pays once a group has gathered some company; with less it
+// waits for the disk.
+const (
+	maxFlying = 3
+	company   = 16
+)
+
 // sequencer gives every write its place. All its fields belong to the goroutine of run.
 type sequencer struct {
 	l      *Ledger
@@ -24,8 +32,8 @@ type sequencer struct {
 	piles  piles
 	groups uint64 // number of the open group
 	open   *group // gathers
-	flight *group // applied, syncing; nil: none
-	spare  *group // to reuse
+	flying int    // groups applied and syncing
+	spares []*group
 	synced chan *group
 	sync   chan *group
 	ids    recentIDs
@@ -66,16 +74,16 @@ func (g *group) reset() {
 	g.batch.Reset()
 }
 
-// run is the sequencer's life: gather; when nothing is syncing, apply; while something is, go on gathering.
+// run is the sequencer's life: gather; apply when nothing is syncing or enough has gathered; gather on.
 func (s *sequencer) run() {
 	defer s.l.done.Done()
 	defer s.recoverPanic()
 	go s.syncer()
 	defer close(s.sync)
-	s.open, s.spare = newGroup(s.l.db), newGroup(s.l.db)
+	s.open = newGroup(s.l.db)
 	for {
-		if len(s.open.waiters) > 0 && s.flight == nil {
-			s.gather()
+		s.gather()
+		if s.due() {
 			if !s.apply() {
 				return
 			}
@@ -99,6 +107,12 @@ func (s *sequencer) run() {
 	}
 }
 
+// due reports whether the open group is to be applied now.
+func (s *sequencer) due() bool {
+	n := len(s.open.waiters)
+	return n > 0 && (s.flying == 0 || n >= company && s.flying < maxFlying)
+}
+
 // gather takes everything that waits, without waiting for more.
 func (s *sequencer) gather() {
 	for !s.open.full() {
@@ -115,19 +129,19 @@ func (s *sequencer) gather() {
 func (s *sequencer) finish() {
 	for {
 		s.gather()
-		if s.flight != nil {
+		switch {
+		case s.due():
+			if !s.apply() {
+				return
+			}
+		case s.flying > 0:
 			select {
 			case g := <-s.synced:
 				s.landed(g)
 			case <-s.l.fatal:
 				return
 			}
-			continue
-		}
-		if len(s.open.waiters) == 0 {
-			return
-		}
-		if !s.apply() {
+		default:
 			return
 		}
 	}
@@ -146,7 +160,12 @@ func (s *sequencer) apply() bool {
 		}
 	}
 	s.forgetHot(g)
-	s.flight, s.open, s.spare = g, s.spare, nil
+	s.flying++
+	if n := len(s.spares); n > 0 {
+		s.open, s.spares = s.spares[n-1], s.spares[:n-1]
+	} else {
+		s.open = newGroup(s.l.db)
+	}
 	s.groups++
 	s.sync <- g
 	return true
@@ -171,7 +190,8 @@ func (s *sequencer) commit(b *pebble.Batch) error {
 
 func (s *sequencer) landed(g *group) {
 	g.reset()
-	s.flight, s.spare = nil, g
+	s.flying--
+	s.spares = append(s.spares, g)
 }
 
 // syncer waits for each sync, says what is durable and answers everybody. The sequencer is told first, so
