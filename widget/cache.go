@@ -2,6 +2,7 @@ package widget
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"slices"
 	"sync"
 )
@@ -38,7 +39,7 @@ func (c *Cache) Build(in Input) (*Bundle, error) {
 }
 
 func (c *Cache) version(site string, p parts) *version {
-	key := sha256.Sum256(append([]byte(p.theme+"\n"), p.data...))
+	key := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%v\n%s", p.theme, p.place, p.features, p.data)) // maps print sorted
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	all := c.sites[site]

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -13,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/text/language"
 
 	"github.com/consentd/consentd/storage/consent"
 )
@@ -39,62 +40,110 @@ type siteData struct {
 	Controller [2]string     `json:"controller"` // name, contact
 	Purposes   []purposeData `json:"purposes"`
 	Locales    []localeData  `json:"locales"`
+
+	Domain  string            `json:"domain,omitempty"`
+	Logo    string            `json:"logo,omitempty"`
+	Google  map[string]string `json:"google,omitempty"`  // signal → purpose
+	UET     string            `json:"uet,omitempty"`     // purpose
+	Clarity []string          `json:"clarity,omitempty"` // purposes of ad_Storage, analytics_Storage
+	Matomo  []string          `json:"matomo,omitempty"`  // purposes of tracking, cookies
+	From    []sourceData      `json:"from,omitempty"`
+}
+
+type sourceData struct {
+	Attribute string            `json:"attribute"`
+	Cookie    string            `json:"cookie"`
+	Kind      string            `json:"kind"`
+	Names     map[string]string `json:"names"`
 }
 
 type purposeData struct {
-	ID       string      `json:"id"`
-	Asked    bool        `json:"asked"`
-	On       bool        `json:"on"`
-	Services [][3]string `json:"services"` // name, provider, policy
+	ID       string        `json:"id"`
+	Asked    bool          `json:"asked"`
+	On       bool          `json:"on,omitempty"`
+	Services []serviceData `json:"services"`
+}
+
+type serviceData struct {
+	ID       string   `json:"id,omitempty"` // of one that puts content into pages
+	Name     string   `json:"name"`
+	Provider string   `json:"provider,omitempty"`
+	Policy   string   `json:"policy,omitempty"`
+	Cookies  []string `json:"cookies,omitempty"` // names
 }
 
 type localeData struct {
-	Lang        string      `json:"lang"`
-	Banner      surfaceData `json:"banner"`
-	Preferences surfaceData `json:"preferences"`
-	Purposes    [][2]string `json:"purposes"` // title, text
-	Policy      [2]string   `json:"policy"`   // text, href
-	Accept      string      `json:"accept"`
-	Refuse      string      `json:"refuse"`
-	Choose      string      `json:"choose"`
-	Save        string      `json:"save"`
-	Back        string      `json:"back"`
-	Necessary   string      `json:"necessary"`
+	Lang        string            `json:"lang"`
+	Rtl         bool              `json:"rtl,omitempty"`
+	Hashes      map[string]string `json:"hashes"` // by surface
+	Banner      [2]string         `json:"banner"` // title, text
+	Preferences [2]string         `json:"preferences"`
+	Purposes    [][2]string       `json:"purposes"`
+	Policy      [2]string         `json:"policy"` // text, href
+	Accept      string            `json:"accept"`
+	Refuse      string            `json:"refuse"`
+	Choose      string            `json:"choose"`
+	Save        string            `json:"save"`
+	Back        string            `json:"back"`
+	Necessary   string            `json:"necessary"`
+
+	Continue  string            `json:"continue,omitempty"`
+	Reopen    string            `json:"reopen,omitempty"`
+	Bases     []string          `json:"bases,omitempty"`     // in the order of the purposes
+	Lifetimes []string          `json:"lifetimes,omitempty"` // in the order of purposes, services and cookies
+	Once      string            `json:"once,omitempty"`
+	Always    string            `json:"always,omitempty"`
+	Embeds    map[string]string `json:"embeds,omitempty"` // by service
 }
 
-type surfaceData struct {
-	Hash  string `json:"hash"`
-	Title string `json:"title"`
-	Text  string `json:"text"`
-}
-
-// encodeSite gives the JSON of a site's data. Texts come from the wording documents alone, except for the few
-// labels the documents do not have.
-func encodeSite(site *consent.Site, wordings []*consent.Published) ([]byte, error) {
+// encodeSite gives the module of a site's data. Texts come from the wording documents alone, except for the label
+// of the button that opens the preferences again, which stands on no surface.
+func encodeSite(in Input) ([]byte, error) {
+	site, o := in.Site, in.Options
 	if len(site.Locales) == 0 {
 		return nil, fmt.Errorf("%w: the site has no locale", ErrWordings)
 	}
 	d := siteData{
 		ID: site.ID, Print: fingerprint(site), Keep: int64(cmp.Or(site.Keep, DefaultKeep) / time.Second), Query: site.KeepQuery,
-		Controller: [2]string{site.Controller.Name, site.Controller.Contact},
+		Controller: [2]string{site.Controller.Name, site.Controller.Contact}, Domain: o.CookieDomain, Logo: o.Logo,
 	}
 	for _, locale := range site.Locales {
-		pair, err := findPair(site, wordings, locale)
+		pair, err := findPair(site, in.Wordings, locale)
 		if err != nil {
 			return nil, err
 		}
-		d.Locales = append(d.Locales, pair.texts(site, locale))
-		d.Purposes = pair.purposes() // of every locale the same: findPair compares with the site
+		texts := pair.texts(site, locale)
+		if o.Reopen != ReopenNone {
+			texts.Reopen = site.Banner.Reopen[locale]
+		}
+		d.Locales = append(d.Locales, texts)
+		d.Purposes = pair.purposes(site) // of every locale the same: findPair compares with the site
 	}
-	return marshal(d)
+	d.signals(o.Signals)
+	for _, m := range o.Migrations {
+		d.From = append(d.From, sourceData{m.attribute(), m.cookie(), string(m.From), m.Names})
+	}
+	var buf bytes.Buffer
+	buf.WriteString("export default ")
+	err := literal(&buf, reflect.ValueOf(d))
+	return buf.Bytes(), err
 }
 
-func marshal(v any) ([]byte, error) {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false) // esbuild reads this and escapes what a script needs escaped
-	err := enc.Encode(v)
-	return buf.Bytes(), err
+// signals writes which purpose stands behind each signal; "" for none.
+func (d *siteData) signals(s Signals) {
+	if s.ConsentMode != (ConsentMode{}) {
+		d.Google = map[string]string{}
+		for _, sig := range s.ConsentMode.All() {
+			d.Google[sig.Name] = sig.Purpose
+		}
+	}
+	d.UET = s.UET
+	if s.Clarity != (Clarity{}) {
+		d.Clarity = []string{s.Clarity.AdStorage, s.Clarity.AnalyticsStorage}
+	}
+	if s.Matomo != (Matomo{}) {
+		d.Matomo = []string{s.Matomo.Tracking, s.Matomo.Cookies}
+	}
 }
 
 // fingerprint changes when people have to be asked again: other purposes, another legal basis, other services
@@ -112,19 +161,53 @@ func fingerprint(site *consent.Site) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// pair is the two wordings of a locale.
-type pair struct{ banner, preferences *consent.Published }
+// pair is the wordings of a locale: two, and a placeholder for each service that puts content into pages.
+type pair struct {
+	banner, preferences *consent.Published
+	embeds              []*consent.Published
+}
 
 func findPair(site *consent.Site, wordings []*consent.Published, locale string) (pair, error) {
 	var p pair
-	for surface, w := range map[string]**consent.Published{consent.SurfaceBanner: &p.banner, consent.SurfacePreferences: &p.preferences} {
-		i := slices.IndexFunc(wordings, func(w *consent.Published) bool { return w.Surface == surface && w.Locale == locale })
-		if i < 0 {
-			return pair{}, fmt.Errorf("%w: no wording of surface %s in locale %s", ErrWordings, surface, locale)
+	for _, w := range wordings {
+		switch {
+		case w.Locale != locale:
+		case w.Surface == consent.SurfaceBanner:
+			p.banner = w
+		case w.Surface == consent.SurfacePreferences:
+			p.preferences = w
+		case consent.IsEmbed(w.Surface):
+			p.embeds = append(p.embeds, w)
 		}
-		*w = wordings[i]
 	}
-	return p, p.check(site)
+	if p.banner == nil || p.preferences == nil {
+		return pair{}, fmt.Errorf("%w: no wording of banner or preferences in locale %s", ErrWordings, locale)
+	}
+	if err := p.check(site); err != nil {
+		return pair{}, err
+	}
+	return p, p.checkEmbeds(site)
+}
+
+// checkEmbeds wants one placeholder for each service that needs one, and no other.
+func (p pair) checkEmbeds(site *consent.Site) error {
+	n := 0
+	for _, purpose := range site.Purposes {
+		for _, v := range purpose.Services {
+			if !v.Embed || !purpose.Asked() {
+				continue
+			}
+			n++
+			i := slices.IndexFunc(p.embeds, func(w *consent.Published) bool { return w.Surface == consent.SurfaceEmbed(v.ID) })
+			if i < 0 || v.ID == "" || sha256.Sum256(p.embeds[i].Doc) != p.embeds[i].Hash || len(p.embeds[i].Purposes) != 1 || p.embeds[i].Purposes[0].ID != purpose.ID {
+				return fmt.Errorf("%w: no placeholder for service %q in locale %s", ErrWordings, v.ID, p.banner.Locale)
+			}
+		}
+	}
+	if n != len(p.embeds) {
+		return fmt.Errorf("%w: %d placeholders for %d services in locale %s", ErrWordings, len(p.embeds), n, p.banner.Locale)
+	}
+	return nil
 }
 
 // check holds what the script relies on: it shows the purposes, the link and the common buttons of both
@@ -155,12 +238,15 @@ func checkWording(site *consent.Site, w *consent.Published) error {
 	if w.Site != site.ID || w.Revision != site.Revision || w.Controller != site.Controller || len(w.Links) != 1 {
 		return fmt.Errorf("%w: another site, revision, controller or number of links", ErrWordings)
 	}
-	if len(w.Purposes) != len(site.Purposes) {
+	if w.Purposes == nil || len(w.Purposes) != len(site.Purposes) {
 		return fmt.Errorf("%w: %d purposes, the site has %d", ErrWordings, len(w.Purposes), len(site.Purposes))
 	}
 	for i, p := range w.Purposes {
 		if s := site.Purposes[i]; p.ID != s.ID || p.Basis != s.Basis || p.Objection != s.Objection || p.Required == s.Asked() {
 			return fmt.Errorf("%w: purpose %q where the site has %q, or another basis", ErrWordings, p.ID, s.ID)
+		}
+		if n := len(p.Services); n > 0 && n != len(site.Purposes[i].Services) {
+			return fmt.Errorf("%w: purpose %q has %d services", ErrWordings, p.ID, n)
 		}
 		for _, v := range p.Services {
 			if err := checkLink(v.Policy); err != nil {
@@ -187,27 +273,59 @@ func checkLink(href string) error {
 func (p pair) texts(site *consent.Site, locale string) localeData {
 	link := p.banner.Links[0]
 	d := localeData{
-		Lang: locale, Banner: surface(p.banner), Preferences: surface(p.preferences), Policy: [2]string{link.Text, link.Href},
+		Lang: locale, Rtl: rightToLeft(locale), Hashes: map[string]string{},
+		Banner: [2]string{p.banner.Title, p.banner.Text}, Preferences: [2]string{p.preferences.Title, p.preferences.Text}, Policy: [2]string{link.Text, link.Href},
 		Accept: p.banner.Buttons["accept"], Refuse: p.banner.Buttons["refuse"],
 		Choose: p.banner.Buttons["choose"], Save: p.preferences.Buttons["save"],
-		Back: site.Banner.Back[locale], Necessary: site.Banner.Necessary[locale],
+		Back: p.preferences.Buttons["back"], Necessary: p.preferences.Buttons["necessary"], Continue: p.banner.Buttons["continue"],
 	}
-	for _, shown := range p.banner.Purposes {
+	for _, shown := range p.preferences.Purposes {
 		d.Purposes = append(d.Purposes, [2]string{shown.Title, shown.Text})
+		if site.Banner.Bases != nil {
+			d.Bases = append(d.Bases, shown.BasisText)
+		}
+		for _, v := range shown.Services {
+			for _, c := range v.Cookies {
+				d.Lifetimes = append(d.Lifetimes, c.Lifetime)
+			}
+		}
+	}
+	for _, w := range p.embeds {
+		if d.Embeds == nil {
+			d.Embeds = map[string]string{}
+		}
+		d.Embeds[strings.TrimPrefix(w.Surface, consent.SurfaceEmbed(""))] = w.Text // the title is the purpose's
+		d.Once, d.Always = w.Buttons["once"], w.Buttons["always"]
+	}
+	for _, w := range append([]*consent.Published{p.banner, p.preferences}, p.embeds...) {
+		d.Hashes[w.Surface] = w.Hash.String()
 	}
 	return d
 }
 
-func surface(w *consent.Published) surfaceData {
-	return surfaceData{Hash: w.Hash.String(), Title: w.Title, Text: w.Text}
+// rightToLeft reports whether a locale is written from right to left: by its script, else by its language.
+func rightToLeft(locale string) bool {
+	tag, err := language.Parse(locale)
+	if err != nil {
+		return false
+	}
+	script, _ := tag.Script()
+	return slices.Contains([]string{"Arab", "Hebr", "Thaa", "Syrc", "Nkoo", "Adlm", "Rohg"}, script.String())
 }
 
-func (p pair) purposes() []purposeData {
+func (p pair) purposes(site *consent.Site) []purposeData {
 	all := make([]purposeData, 0, len(p.preferences.Purposes))
-	for _, shown := range p.preferences.Purposes {
-		d := purposeData{ID: shown.ID, Asked: !shown.Required, On: shown.Default, Services: [][3]string{}}
-		for _, v := range shown.Services {
-			d.Services = append(d.Services, [3]string{v.Name, v.Provider, v.Policy})
+	for i, shown := range p.preferences.Purposes {
+		d := purposeData{ID: shown.ID, Asked: !shown.Required, On: shown.Default && !shown.Required, Services: []serviceData{}}
+		for j, v := range shown.Services {
+			s := serviceData{Name: v.Name, Provider: v.Provider, Policy: v.Policy}
+			if of := site.Purposes[i].Services[j]; of.Embed {
+				s.ID = of.ID
+			}
+			for _, c := range v.Cookies {
+				s.Cookies = append(s.Cookies, c.Name)
+			}
+			d.Services = append(d.Services, s)
 		}
 		all = append(all, d)
 	}

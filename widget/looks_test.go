@@ -4,11 +4,12 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/consentd/consentd/storage/consent"
+	"github.com/consentd/consentd/widget"
 	"github.com/consentd/consentd/widget/widgettest"
 )
 
@@ -21,7 +22,7 @@ const plain = `<header><a href="/">Maison Alba</a></header><main><h1>Linen</h1><
 // shown reads back from the screen what a wording document says: text by text, in the order shown.
 const shown = `(() => {
 	const root = document.querySelector("consentd-widget").shadowRoot;
-	const top = root.querySelector(SURFACE);
+	const top = root.querySelector(SELECTOR);
 	const words = el => {
 		if (!el) return "";
 		if (!el.checkVisibility({opacityProperty: true, visibilityProperty: true})) return "(hidden) " + el.textContent;
@@ -31,17 +32,19 @@ const shown = `(() => {
 	const purposes = [...top.querySelector("ul").children].map(li => {
 		const title = words(li.querySelector("b")), p = li.querySelector("p"), box = li.querySelector("input");
 		return {
-			title, text: p ? words(p) : words(li).slice(title.length),
-			control: box ? box.name + (box.checked ? " on" : " off") : "",
+			title, text: p ? words(p) : words(li).slice(title.length), basis: words(li.querySelector(".basis")),
+			control: box ? "switch " + box.name : words(li.querySelector("i")), on: !!box?.checked,
 			services: [...li.querySelectorAll("li")].map(s => ({
-				name: words(s.querySelector("a, b")), provider: words(s.querySelector("span")), policy: s.querySelector("a")?.getAttribute("href") ?? "",
+				name: words(s.querySelector("a, b")), provider: words(s.querySelector(":scope > span")), policy: s.querySelector("a")?.getAttribute("href") ?? "",
+				cookies: [...s.querySelectorAll("small")].map(c => ({name: words(c.querySelector("code")), lifetime: words(c.querySelector("span"))})),
 			})),
 		};
 	});
+	const buttons = Object.fromEntries([...top.querySelectorAll("button")].map(b => [b.id, b.getAttribute("aria-label") ?? words(b)]));
 	return {
-		locale: top.getRootNode().host.lang, title: words(top.querySelector("h2")), text: words(top.querySelector(".words > p")),
+		locale: root.host.lang, title: words(top.querySelector("h2")), text: words(top.querySelector(".words > p")),
 		link: {rel: "policy", text: words(link), href: link.getAttribute("href")}, controller: {name: words(name), contact: words(contact)},
-		buttons: Object.fromEntries([...top.querySelectorAll(".actions button")].map(b => [b.id, words(b)])), purposes,
+		buttons, purposes,
 	};
 })()`
 
@@ -54,42 +57,66 @@ type screen struct {
 }
 
 type screenPurpose struct {
-	Title, Text, Control string
-	Services             []consent.ShownService
+	Title, Text, Basis, Control string
+	On                          bool
+	Services                    []consent.ShownService
 }
 
-// expected is the screen a wording document describes.
-func expected(w *consent.Published) screen {
-	s := screen{Locale: w.Locale, Title: w.Title, Text: w.Text, Link: w.Links[0], Controller: w.Controller, Buttons: w.Buttons}
-	for _, p := range w.Purposes {
-		sp := screenPurpose{Title: p.Title, Text: p.Text, Services: p.Services}
-		if w.Surface == consent.SurfacePreferences && !p.Required {
-			sp.Control = p.ID + map[bool]string{true: " on", false: " off"}[p.Default]
+// rebuild makes the wording document of what was on a screen. What no screen shows (the ids behind titles, the
+// basis behind its words, the revision) is taken from the document it is compared with.
+func (s screen) rebuild(like *consent.Published) consent.Wording {
+	w := consent.Wording{V: 1, Site: like.Site, Surface: like.Surface, Locale: s.Locale, Revision: like.Revision, Controller: s.Controller,
+		Title: s.Title, Text: s.Text, Links: []consent.Link{s.Link}, Buttons: s.Buttons}
+	for i, p := range s.Purposes {
+		was := like.Purposes[i]
+		if like.Surface == consent.SurfacePreferences {
+			id, asked := strings.CutPrefix(p.Control, "switch ")
+			was.Required, was.Default = !asked, !asked || p.On
+			if asked {
+				was.ID = id
+			} else {
+				w.Buttons["necessary"] = p.Control
+			}
 		}
-		s.Purposes = append(s.Purposes, sp)
+		for j := range p.Services {
+			if len(p.Services[j].Cookies) == 0 {
+				p.Services[j].Cookies = nil
+			}
+		}
+		was.Title, was.Text, was.BasisText, was.Services = p.Title, p.Text, p.Basis, p.Services
+		w.Purposes = append(w.Purposes, was)
 	}
-	return s
+	return w
 }
 
 func TestTheScreenSaysWhatTheHashStandsFor(t *testing.T) {
-	for _, locale := range []string{"fr", "en"} {
-		s, tab := visit(t, page{lang: locale, body: plain})
-		for _, c := range []struct{ surface, element string }{{"banner", "section"}, {"preferences", "dialog"}} {
-			if tab.BannerShown(); c.surface == "preferences" {
-				tab.Press("#choose")
-				tab.PreferencesShown()
-			}
-			tab.Until(still)
-			got := widgettest.Eval[screen](tab, strings.ReplaceAll(shown, "SURFACE", fmt.Sprintf("%q", c.element)))
-			for _, w := range s.wordings {
-				if w.Surface == c.surface && w.Locale == locale && !reflect.DeepEqual(got, expected(w)) {
-					t.Errorf("%s in %s\nshows %+v\nhashed %+v", c.surface, locale, got, expected(w))
+	for _, layout := range []widget.Layout{widget.LayoutBar, widget.LayoutBox, widget.LayoutModal} {
+		for _, locale := range []string{"fr", "en"} {
+			t.Run(string(layout)+" in "+locale, func(t *testing.T) {
+				site := shop()
+				site.Banner.Continue = consent.Text{"fr": "Continuer sans accepter", "en": "Continue without accepting"}
+				in := input(t, site)
+				in.Theme.Layout = layout
+				s := newStand(t, in, page{lang: locale, body: plain})
+				tab := newTab(t)
+				tab.Open(s.site.URL)
+				for _, c := range []struct{ surface, selector string }{{"banner", "#banner"}, {"preferences", "dialog:not(#banner)"}} {
+					if tab.BannerShown(); c.surface == "preferences" {
+						tab.Press("#choose")
+						tab.PreferencesShown()
+					}
+					got := widgettest.Eval[screen](tab, strings.ReplaceAll(shown, "SELECTOR", fmt.Sprintf("%q", c.selector)))
+					i := slices.IndexFunc(s.wordings, func(w *consent.Published) bool { return w.Surface == c.surface && w.Locale == locale })
+					again, err := got.rebuild(s.wordings[i]).Publish()
+					if err != nil || again.Hash != s.wordings[i].Hash {
+						t.Errorf("%s shows\n%s\nhashed\n%s", c.surface, again.Doc, s.wordings[i].Doc)
+					}
 				}
-			}
-		}
-		prompts := got(t, s, &s.prompts, 2)
-		if prompts[0].Wording != s.hash("banner", locale) || prompts[1].Wording != s.hash("preferences", locale) {
-			t.Errorf("prompts %+v", prompts)
+				prompts := got(t, s, &s.prompts, 2)
+				if prompts[0].Wording != s.hash("banner", locale) || prompts[1].Wording != s.hash("preferences", locale) {
+					t.Errorf("prompts %+v", prompts)
+				}
+			})
 		}
 	}
 }
@@ -119,30 +146,36 @@ func TestLocaleFollowsThePageThenTheBrowser(t *testing.T) {
 }
 
 // look is what a visitor's eye compares.
-type look struct{ Width, Height, Size, Weight, Colour, Background, Border, Opacity, Decoration string }
+type look struct{ Width, Height, Top, Size, Weight, Colour, Background, Border, Opacity, Decoration string }
 
 func TestNoChoiceIsLesserThanAnother(t *testing.T) {
 	const looks = `[...document.querySelector("consentd-widget").shadowRoot.querySelectorAll("SELECTOR")].map(el => {
 		const box = el.getBoundingClientRect(), s = getComputedStyle(el);
-		return {Width: box.width.toFixed(1), Height: box.height.toFixed(1), Size: s.fontSize, Weight: s.fontWeight, Colour: s.color,
+		return {Width: box.width.toFixed(1), Height: box.height.toFixed(1), Top: box.top.toFixed(1), Size: s.fontSize, Weight: s.fontWeight, Colour: s.color,
 			Background: s.backgroundColor, Border: s.border, Opacity: s.opacity, Decoration: s.textDecorationLine};
 	})`
-	_, tab := visit(t, page{lang: "fr", body: plain})
-	tab.Press("#choose")
-	tab.PreferencesShown()
-	for _, width := range []int64{320, 375, 700, 1280} {
-		for _, scheme := range []string{"light", "dark"} {
-			tab.Width(width, 720, width < 600)
-			tab.Prefer("prefers-color-scheme", scheme)
-			tab.Point(1, 1) // a button under the pointer is lighter, whichever it is
-			for _, selector := range []string{"section .actions button", "dialog .actions button"} {
-				all := widgettest.Eval[[]look](tab, strings.ReplaceAll(looks, "SELECTOR", selector))
-				if len(all) != 3 || all[0] != all[1] || all[0] != all[2] {
-					t.Errorf("%d px, %s, %s: %+v", width, scheme, selector, all)
+	for _, layout := range []widget.Layout{widget.LayoutBar, widget.LayoutBox, widget.LayoutModal} {
+		in := input(t, shop())
+		in.Theme.Layout = layout
+		s := newStand(t, in, page{lang: "fr", body: plain})
+		tab := newTab(t)
+		tab.Open(s.site.URL)
+		tab.Press("#choose")
+		tab.PreferencesShown()
+		for _, width := range []int64{320, 375, 700, 1280} {
+			for _, scheme := range []string{"light", "dark"} {
+				tab.Width(width, 720, width < 600)
+				tab.Prefer("prefers-color-scheme", scheme)
+				tab.Point(1, 1) // a button under the pointer is lighter, whichever it is
+				for _, selector := range []string{"#banner .actions button", "dialog:not(#banner) .actions button"} {
+					all := widgettest.Eval[[]look](tab, strings.ReplaceAll(looks, "SELECTOR", selector))
+					if len(all) != 3 || all[0] != all[1] {
+						t.Errorf("%s, %d px, %s, %s: %+v", layout, width, scheme, selector, all)
+					}
 				}
-			}
-			if w := widgettest.Eval[int](tab, `document.documentElement.scrollWidth`); w > int(width) {
-				t.Errorf("%d px, %s: the page became %d wide", width, scheme, w)
+				if w := widgettest.Eval[int](tab, `document.documentElement.scrollWidth`); w > int(width) {
+					t.Errorf("%s, %d px, %s: the page became %d wide", layout, width, scheme, w)
+				}
 			}
 		}
 	}
@@ -196,13 +229,19 @@ func TestAccessibility(t *testing.T) {
 	}
 }
 
-func TestMotionIsReduced(t *testing.T) {
+// Nothing moves when it opens, and nothing moves at all for those who ask for that.
+func TestMotion(t *testing.T) {
 	_, tab := visit(t, page{body: plain})
 	tab.BannerShown()
-	for value, want := range map[string]string{"reduce": "none", "no-preference": "rise"} {
+	tab.Press("#choose")
+	tab.PreferencesShown()
+	for value, want := range map[string]string{"reduce": "0s", "no-preference": "0.12s"} {
 		tab.Prefer("prefers-reduced-motion", value)
-		if got := widgettest.Eval[string](tab, `getComputedStyle(`+widgettest.Find("section")+`).animationName`); got != want {
-			t.Errorf("%s: animation %s, want %s", value, got, want)
+		if got := widgettest.Eval[string](tab, `getComputedStyle(`+widgettest.Find("input")+`, "::before").transitionDuration`); got != want {
+			t.Errorf("%s: a switch takes %s, want %s", value, got, want)
 		}
+	}
+	if n := widgettest.Eval[int](tab, widgettest.Root+`.getAnimations({subtree: true}).length`); n != 0 {
+		t.Errorf("%d things move", n)
 	}
 }

@@ -38,13 +38,21 @@ func resolve(args api.OnResolveArgs) (api.OnResolveResult, error) {
 	case strings.HasPrefix(name, "."):
 		name = path.Join(path.Dir(args.Importer), name) + ".ts"
 	}
-	return api.OnResolveResult{Path: name, Namespace: namespace}, nil
+	// No module does anything by being there: what nothing calls is left out.
+	return api.OnResolveResult{Path: name, Namespace: namespace, SideEffects: sideEffects(name)}, nil
+}
+
+func sideEffects(name string) api.SideEffects {
+	if name == entryPoint {
+		return api.SideEffectsTrue
+	}
+	return api.SideEffectsFalse
 }
 
 func (p parts) load(name string) (string, api.Loader, error) {
 	switch name {
 	case siteModule:
-		return string(p.data), api.LoaderJSON, nil
+		return string(p.data), api.LoaderJS, nil
 	case cssModule:
 		css, err := p.css()
 		return css, api.LoaderText, err
@@ -53,13 +61,20 @@ func (p parts) load(name string) (string, api.Loader, error) {
 	return string(src), api.LoaderTS, err
 }
 
-// css is the sheet with the site's colours in front, minified.
+// css is the site's colours and the sheets it uses, minified.
 func (p parts) css() (string, error) {
-	sheet, err := sourceFS.ReadFile("src/style.css")
-	if err != nil {
-		return "", err
+	all := p.theme
+	for _, name := range p.features.sheets() {
+		if name == "narrow" {
+			all += p.place
+		}
+		sheet, err := sourceFS.ReadFile("src/css/" + name + ".css")
+		if err != nil {
+			return "", err
+		}
+		all += string(sheet)
 	}
-	result := api.Transform(p.theme+string(sheet), api.TransformOptions{
+	result := api.Transform(all, api.TransformOptions{
 		Loader: api.LoaderCSS, MinifyWhitespace: true, MinifySyntax: true, Charset: api.CharsetASCII,
 		Engines: []api.Engine{{Name: api.EngineChrome, Version: "100"}, {Name: api.EngineFirefox, Version: "101"}, {Name: api.EngineSafari, Version: "16.4"}},
 	})

@@ -129,7 +129,7 @@ func (s *stand) serveEdge(w http.ResponseWriter, r *http.Request) {
 		}
 	case "POST /v1/sites/shop/consents":
 		if p, ok := s.receive(w, r); ok {
-			s.note(&s.consents, p)
+			s.noteOnce(&s.consents, p)
 			w.WriteHeader(http.StatusCreated)
 			io.WriteString(w, "{}")
 		}
@@ -156,6 +156,15 @@ func (s *stand) note(list *[]post, p post) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	*list = append(*list, p)
+}
+
+// noteOnce is note for what carries its own id: the same again is answered as before, and not counted.
+func (s *stand) noteOnce(list *[]post, p post) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.ContainsFunc(*list, func(o post) bool { return o.ID == p.ID }) {
+		*list = append(*list, p)
+	}
 }
 
 // got waits until the edge has n posts of a kind, and gives them.

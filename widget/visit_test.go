@@ -22,8 +22,7 @@ const gated = `<main><h1>Alba</h1><button data-consentd="open">Cookies</button><
 <script type="text/plain" data-consent="ads" data-src="/ads.js"></script>
 <script type="text/plain" data-consent="ads analytics">(window.ran ||= []).push("both")</script>
 <script type="text/plain" data-consent="analytics" data-type="module" data-src="/module.js"></script>
-<script type="text/plain" data-consent="analytics">(window.ran ||= []).push("last")</script>
-<script type="text/plain" data-consent="nobody-knows">(window.ran ||= []).push("unknown")</script>`
+<script type="text/plain" data-consent="analytics">(window.ran ||= []).push("last")</script>`
 
 const ran = `(window.ran ?? []).join(" ")`
 

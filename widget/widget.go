@@ -9,7 +9,10 @@
 //
 //	widget.go    Build: Input in, Bundle out
 //	data.go      what a site's bundle carries, taken from its published wordings
-//	theme.go     Theme: colours, corners; checked, and written as custom properties
+//	literal.go   … written as JavaScript
+//	theme.go     Theme: layout, colours, corners; checked, and written as custom properties
+//	options.go   Options: everything a script may do besides asking
+//	features.go  which of it a site uses: the rest is not in its script
 //	contrast.go  the contrast of two colours (WCAG 2.2)
 //	source.go    the TypeScript of src, embedded, and the two modules written for each site
 //	encode.go    brotli, gzip, hash, ETag and SRI of a finished script
@@ -65,6 +68,7 @@ type Input struct {
 	// taken from here, so that each hash stands for what is shown.
 	Wordings []*consent.Published
 	Theme    Theme
+	Options  Options
 }
 
 // Bundle is one finished script.
@@ -79,8 +83,8 @@ type Bundle struct {
 	Metafile  string // esbuild's account of what is in JS, as JSON
 }
 
-// Build makes the script of a site. It refuses input that does not fit together (ErrWordings), links that are
-// none (ErrLink) and themes that are none (ErrTheme); each error names the spot.
+// Build makes the script of a site. It refuses input that does not fit together (ErrWordings, ErrOptions), links
+// that are none (ErrLink) and themes that are none (ErrTheme); each error names the spot.
 func Build(in Input) (*Bundle, error) {
 	parts, err := prepare(in)
 	if err != nil {
@@ -91,12 +95,17 @@ func Build(in Input) (*Bundle, error) {
 
 // parts is what differs between sites: equal parts give equal bundles.
 type parts struct {
-	data  []byte // JSON of siteData
-	theme string // CSS of the custom properties
+	data     []byte // the module consentd:site
+	theme    string // CSS of the custom properties
+	place    string // CSS: where the banner and the button stand
+	features features
 }
 
 func prepare(in Input) (parts, error) {
-	data, err := encodeSite(in.Site, in.Wordings)
+	if err := in.Options.check(in.Site); err != nil {
+		return parts{}, fmt.Errorf("bundling site %s: %w", in.Site.ID, err)
+	}
+	data, err := encodeSite(in)
 	if err != nil {
 		return parts{}, fmt.Errorf("bundling site %s: %w", in.Site.ID, err)
 	}
@@ -104,7 +113,7 @@ func prepare(in Input) (parts, error) {
 	if err != nil {
 		return parts{}, fmt.Errorf("bundling site %s: %w", in.Site.ID, err)
 	}
-	return parts{data: data, theme: theme}, nil
+	return parts{data: data, theme: theme, place: in.Theme.place() + in.Options.Reopen.place(), features: featuresOf(in)}, nil
 }
 
 func (p parts) build() (*Bundle, error) {
@@ -115,7 +124,7 @@ func (p parts) build() (*Bundle, error) {
 		Outfile:           "widget.js",
 		Format:            api.FormatIIFE,
 		Platform:          api.PlatformBrowser,
-		Target:            api.ES2020, // what has constructable style sheets has this
+		Target:            api.ES2021, // what has constructable style sheets has this
 		MinifyWhitespace:  true,
 		MinifyIdentifiers: true,
 		MinifySyntax:      true,
@@ -123,6 +132,8 @@ func (p parts) build() (*Bundle, error) {
 		LegalComments:     api.LegalCommentsNone,
 		LogLevel:          api.LogLevelSilent,
 		Metafile:          true,
+		MangleProps:       innerNames,
+		Define:            p.features.define(),
 		TsconfigRaw:       `{"compilerOptions":{"verbatimModuleSyntax":true}}`,
 	})
 	if len(result.Errors) > 0 {
@@ -131,6 +142,12 @@ func (p parts) build() (*Bundle, error) {
 	js := markup.ReplaceAll(result.OutputFiles[0].Contents, []byte(`\x3C$1`))
 	return finish(js, result.Metafile)
 }
+
+// innerNames are the properties no page, no server and no browser ever sees: the script calls them otherwise.
+// What TypeScript shares with the DOM or the wire (text, title, id, name, decisions …) is not among them.
+const innerNames = `^(accept|allowed|always|asked|attribute|banner|bases|choice|choose|clear|controller|cookies|` +
+	`embeds|flush|front|hashes|host|keep|leave|lifetimes|locales|necessary|once|policy|preferences|print|provider|` +
+	`purposes|query|refuse|root|rtl|save|services|showBanner|showPreferences|undo)$`
 
 // markup is what changes how HTML reads an inline script (HTML, "restrictions for contents of script
 // elements"), besides the end tag, which esbuild escapes. It only ever stands in strings: the code has none.

@@ -1,4 +1,4 @@
-// The two modules the Go side writes for each site (widget/source.go). Their shape is held there by the
+// What the Go side writes for each site (widget/source.go, widget/features.go). The shapes are held there by the
 // types siteData and Theme; this file is the same contract seen from TypeScript.
 
 declare module 'consentd:site' {
@@ -12,7 +12,31 @@ declare module 'consentd:style' {
   export default css;
 }
 
-// Trusted Types are not yet in TypeScript's DOM library.
+// Whether the site uses a feature: what stands behind a false one is not in its script.
+declare const USES_MODAL: boolean;
+declare const USES_CONTINUE: boolean;
+declare const USES_LOGO: boolean;
+declare const USES_REOPEN: boolean;
+declare const USES_DOMAIN: boolean;
+declare const USES_GPC: boolean;
+declare const USES_RELOAD: boolean;
+declare const USES_SIGNALS: boolean;
+declare const USES_GOOGLE: boolean;
+declare const USES_UET: boolean;
+declare const USES_CLARITY: boolean;
+declare const USES_MATOMO: boolean;
+declare const USES_LAYER: boolean;
+declare const USES_BASES: boolean;
+declare const USES_SERVICES: boolean;
+declare const USES_COOKIES: boolean;
+declare const USES_EMBEDS: boolean;
+declare const USES_MIGRATE: boolean;
+declare const USES_KLARO: boolean;
+declare const USES_COOKIECONSENT: boolean;
+declare const USES_TARTEAUCITRON: boolean;
+declare const USES_OREJIME: boolean;
+
+// Not yet in TypeScript's DOM library, or defined by the tools that are told of choices.
 interface Window {
   readonly trustedTypes?: {
     createPolicy(name: string, rules: Record<string, (s: string) => string>): {
@@ -21,4 +45,14 @@ interface Window {
     };
   };
   consentd?: unknown;
+  dataLayer?: unknown[];
+  uetq?: unknown[];
+  _paq?: unknown[];
+  clarity?: ((...args: unknown[]) => void) & { q?: unknown[] };
+}
+interface Navigator {
+  readonly globalPrivacyControl?: boolean;
+}
+interface Document {
+  readonly prerendering?: boolean;
 }

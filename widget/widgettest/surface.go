@@ -34,7 +34,7 @@ func (t *Tab) Point(x, y float64) {
 }
 
 // BannerShown waits for the first layer.
-func (t *Tab) BannerShown() { t.tb.Helper(); t.Until(Find("section")) }
+func (t *Tab) BannerShown() { t.tb.Helper(); t.Until(Find("#banner")) }
 
 // PreferencesShown waits for the preferences.
 func (t *Tab) PreferencesShown() { t.tb.Helper(); t.Until(Find("dialog") + "?.open") }

@@ -1,6 +1,8 @@
+import site from 'consentd:site';
 import { button } from './button';
 import { element } from './element';
 import { legal } from './legal';
+import { listing } from './listing';
 import type { LocaleText } from './types';
 
 /** What the first layer can lead to. */
@@ -10,17 +12,22 @@ export interface BannerActions {
   choose(): void;
 }
 
-/** Makes the first layer: a region, not a dialog; it takes no focus and traps none. */
+/**
+ * Makes the first layer. As a bar or box it is a region, which takes no focus and traps none; as a modal it is
+ * a dialog, to be opened with showModal, that only a choice closes.
+ */
 export function banner(text: LocaleText, on: BannerActions): HTMLElement {
   return element(
-    'section',
-    { 'aria-labelledby': 'title' },
+    USES_MODAL ? 'dialog' : 'section',
+    { id: 'banner', 'aria-labelledby': 'title', ...(USES_MODAL && { closedby: 'none' }) },
+    USES_CONTINUE && button('continue', text.continue, on.refuse),
     element(
       'div',
       { class: 'words' },
-      element('h2', { id: 'title' }, text.banner.title),
-      element('p', {}, text.banner.text),
-      element('ul', {}, ...text.purposes.map(([title, about]) => element('li', {}, element('b', {}, title), about))),
+      USES_LOGO && element('img', { src: site.logo, alt: '' }),
+      element('h2', { id: 'title', ...(USES_MODAL && { tabindex: '-1', autofocus: '' }) }, text.banner[0]),
+      element('p', {}, text.banner[1]),
+      listing(text.purposes, (p) => element('li', {}, element('b', {}, p[0]), p[1])),
       legal(text, {}),
     ),
     element(

@@ -1,7 +1,7 @@
 import { element } from './element';
 import { guard } from './guard';
 
-/** Makes a button. Every button of a surface comes from here: none can be lesser than another. */
+/** Makes a button. Every button of a surface comes from here. */
 export function button(id: string, label: string, press: () => void): HTMLButtonElement {
   const el = element('button', { type: 'button', id }, label);
   el.onclick = guard(press);

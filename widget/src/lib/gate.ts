@@ -1,77 +1,92 @@
+import { copyScript } from './copyScript';
+import { each } from './each';
+import { every } from './every';
+import { fill } from './fill';
 import { guard } from './guard';
+import { marked } from './marked';
+import { report } from './report';
+import { selector } from './selector';
+import { warn } from './warn';
 
-type Allowed = (purpose: string) => boolean;
+/** Puts something in the place of an element that waits; gives what takes it away. */
+export type Placeholder = (el: HTMLElement, purpose: string, once: () => void) => (() => void) | undefined;
+
+/** An element that is not a script: filled (undo empties it again), or waiting (remove takes its placeholder). */
+interface State {
+  undo?: () => void;
+  once?: boolean | undefined;
+  remove?: (() => void) | undefined;
+}
+
+const runs = /^$|module|(java|ecma)script/i;
 
 /**
- * Holds back `<script type="text/plain" data-consent="purpose" [data-src] [data-type="module"]>` until
- * allowed says yes to each purpose named, then replaces it by a running copy: once, in document order, an
- * inline script only after the files before it. Scripts added to the page later are seen too. Gives a
- * function to call when allowed may answer differently.
+ * Holds back what names purposes, until allowed says yes to each:
  *
- * Where nonce is not empty, the page has a nonce policy, and only scripts that carry it are
- * run: otherwise markup that slipped into a page could use the widget to get round the policy.
+ *   - `<script type="text/plain" data-consent="purpose" [data-src] [data-type="module"]>`, with any type that
+ *     does not run, is replaced by a running copy: once, in document order, an inline script only after the files
+ *     before it;
+ *   - any other element with data-consent gets what its data-src, data-srcset, data-href, data-data and data-poster
+ *     say, or what the template in it holds; until then placeholder stands in its place, and again afterwards.
+ *
+ * What is added to the page later is seen too. Gives a function to call when allowed may answer differently.
+ *
+ * Where nonce is not empty, the page has a nonce policy, and only scripts that carry it are run: otherwise
+ * markup that slipped into a page could use the widget to get round the policy.
  */
-export function gate(allowed: Allowed, nonce: string): () => void {
-  const seen = new WeakSet<HTMLScriptElement>();
-  let last: Promise<unknown> = Promise.resolve();
-  let files: Promise<unknown>[] = [];
+export function gate(allowed: (purpose: string) => boolean, nonce: string, placeholder: Placeholder): () => void {
+  const seen = new WeakSet<Element>();
+  const states = new WeakMap<HTMLElement, State>();
+  let last = Promise.resolve();
+  let files: Promise<unknown> = last;
 
-  async function run(held: HTMLScriptElement): Promise<void> {
-    const script = copy(held);
+  async function run(waiting: HTMLScriptElement): Promise<void> {
+    const script = copyScript(waiting);
+    seen.add(script);
     const file = script.src || script.type === 'module';
-    if (!file) {
-      await Promise.all(files);
-      files = [];
+    if (!file) await files;
+    if (!waiting.isConnected) return;
+    if (file && !script.async) {
+      const before = files;
+      files = new Promise((done) => (script.onload = script.onerror = done)).then(() => before);
     }
-    if (!held.isConnected) return;
-    if (file && !script.async) files.push(new Promise((done) => (script.onload = script.onerror = done)));
-    held.replaceWith(script);
+    waiting.replaceWith(script);
+  }
+
+  function pass(script: HTMLScriptElement): void {
+    seen.add(script);
+    if (nonce && script.nonce !== nonce) warn('nonce', script);
+    else last = last.then(() => run(script)).catch(report);
+  }
+
+  function show(el: HTMLElement, once?: boolean): void {
+    states.get(el)?.remove?.();
+    states.set(el, { undo: fill(el), once });
+  }
+
+  function hold(el: HTMLElement, purpose: string): void {
+    states.get(el)?.undo?.();
+    states.set(el, { remove: USES_EMBEDS ? placeholder(el, purpose, () => show(el, true)) : undefined });
   }
 
   function scan(): void {
-    for (const el of Array.from(document.scripts)) {
-      const purposes = el.dataset['consent'];
-      if (el.type !== 'text/plain' || !purposes || seen.has(el) || !purposes.trim().split(/\s+/).every(allowed)) continue;
-      seen.add(el);
-      if (nonce && el.nonce !== nonce) console.warn('consentd: not run, it lacks the nonce of the page:', el);
-      else last = last.then(() => run(el)).catch((err) => console.error('consentd:', err));
-    }
+    each(document.querySelectorAll<HTMLElement>(selector), (el) => {
+      if (seen.has(el)) return;
+      const purposes = marked(el);
+      const script = el instanceof HTMLScriptElement;
+      if (!purposes || (script && runs.test(el.type))) {
+        seen.add(el);
+        if (el.dataset['consent']) warn(purposes ? 'type' : 'data-consent', el);
+        return;
+      }
+      const yes = every(purposes, allowed);
+      const state = states.get(el);
+      if (script) yes && pass(el);
+      else if (yes) state?.undo || show(el);
+      else if (!state || (state.undo && !state.once)) hold(el, purposes[0]!);
+    });
   }
 
   new MutationObserver(guard(scan)).observe(document, { childList: true, subtree: true });
   return scan;
-}
-
-const own = ['type', 'src', 'async', 'nonce', 'data-src', 'data-type'];
-
-/** A script that will run, with everything the held one says. */
-function copy(held: HTMLScriptElement): HTMLScriptElement {
-  const script = document.createElement('script');
-  for (const { name, value } of Array.from(held.attributes)) {
-    if (!own.includes(name)) script.setAttribute(name, value);
-  }
-  const src = held.dataset['src'] || held.getAttribute('src');
-  const trust = policy();
-  script.async = held.hasAttribute('async'); // false keeps the order among files
-  script.type = held.dataset['type'] ?? '';
-  script.nonce = held.nonce;
-  if (src) script.src = trust ? trust.createScriptURL(src) : src;
-  else script.text = trust ? trust.createScript(held.text) : held.text;
-  return script;
-}
-
-let made: ReturnType<NonNullable<Window['trustedTypes']>['createPolicy']> | undefined;
-
-/**
- * The Trusted Types policy. The page's own gated scripts are what it vouches for, and nothing else ever passes
- * through it.
- */
-function policy(): typeof made {
-  const same = (s: string) => s;
-  try {
-    made ??= window.trustedTypes?.createPolicy('consentd', { createScript: same, createScriptURL: same });
-  } catch {
-    // The page lists the policies it takes, and not this one: its default policy, if any, decides.
-  }
-  return made;
 }

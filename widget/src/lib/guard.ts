@@ -1,10 +1,12 @@
-/** Wraps fn so that whatever goes wrong inside is told on the console and never thrown into the page. */
+import { report } from './report';
+
+/** Wraps fn so that whatever goes wrong inside is reported and never thrown into the page. */
 export function guard<A extends unknown[]>(fn: (...args: A) => unknown): (...args: A) => void {
   return (...args) => {
     try {
       fn(...args);
     } catch (err) {
-      console.error('consentd:', err);
+      report(err);
     }
   };
 }

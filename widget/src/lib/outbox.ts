@@ -1,3 +1,5 @@
+import { each } from './each';
+import { json } from './json';
 import { post } from './post';
 import { storage } from './storage';
 import type { ConsentPost } from './types';
@@ -8,47 +10,57 @@ export interface Outbox {
   add(consent: ConsentPost): void;
   /** Sends what waits, oldest first. */
   flush(): Promise<void>;
+  /** The page goes: what waits and is not being sent leaves as a beacon, and stays. */
+  leave(): void;
 }
 
 /**
- * Opens the outbox kept under key. A choice enters it before it is sent and leaves it when the edge has
- * answered for good; so one that met no edge is sent again on the next visit, with the same id, which the
- * edge counts once. One at a time: the edge orders choices by their arrival.
+ * Opens the outbox kept under key: one body a line. A choice enters it before it is sent and leaves it when the
+ * edge has answered for good; so one that met no edge is sent again on the next visit, with the same id, which
+ * the edge counts once. One at a time: the edge orders choices by their arrival.
  */
 export function outbox(key: string, url: string): Outbox {
   let sending: Promise<void> | undefined;
-  const load = (): ConsentPost[] => {
-    try {
-      return JSON.parse(storage.get(key) || '[]');
-    } catch {
-      return [];
-    }
-  };
-  const save = (waiting: ConsentPost[]) => storage.set(key, waiting[0] ? JSON.stringify(waiting) : '');
+  const load = () => storage.get(key).split('\n');
+
+  /** Puts instead in the place of a body that waits; '' removes it. */
+  function replace(body: string, instead: string): void {
+    let left = '';
+    each(load(), (line) => {
+      const now = line === body ? instead : line;
+      if (now) left += (left && '\n') + now;
+    });
+    storage.set(key, left);
+  }
 
   async function send(): Promise<void> {
     for (let next; (next = load()[0]); ) {
       const answer = await post(url, next);
       if (!answer || answer.status >= 500 || answer.status === 429 || answer.status === 408) return;
-      const again = answer.ok ? undefined : await redated(next, answer);
-      const { id } = next;
-      save(load().flatMap((c) => (c.id !== id ? [c] : again ? [again] : [])));
+      replace(next, answer.ok ? '' : await redated(next, answer));
     }
   }
 
   return {
-    add: (consent) => save([...load(), consent]),
+    add(consent) {
+      const waiting = storage.get(key);
+      storage.set(key, waiting + (waiting && '\n') + json(consent));
+    },
     flush: () => (sending ??= send().finally(() => (sending = undefined))),
+    leave() {
+      if (!sending) each(load(), (body) => body && navigator.sendBeacon(url, body));
+    },
   };
 }
 
-/** The same choice under an id dated by the edge's clock, if that was all that was wrong with it. */
-async function redated(consent: ConsentPost, answer: Response): Promise<ConsentPost | undefined> {
+/** The same choice under an id dated by the edge's clock, if that was all that was wrong with it; else ''. */
+async function redated(body: string, answer: Response): Promise<string> {
   const { code } = await answer.json().catch(() => ({}));
   const now = Date.parse(answer.headers.get('date') ?? '');
   const id = uuid(now);
+  const was = body.slice(7, 43); // the id is the first member
   // The first 8 digits count spells of 65 seconds: an id already dated so is refused for another reason.
-  if (code === 'id_in_future' && now && id.slice(0, 8) !== consent.id.slice(0, 8)) return { ...consent, id };
+  if (code === 'id_in_future' && now && id.slice(0, 8) !== was.slice(0, 8)) return body.replace(was, id);
   console.warn('consentd: choice refused by the edge:', answer.status, code);
-  return undefined;
+  return '';
 }

@@ -1,8 +1,10 @@
 import site from 'consentd:site';
 import { button } from './button';
+import { each } from './each';
 import { element } from './element';
 import { legal } from './legal';
-import type { Decisions, LocaleText, Purpose, Service } from './types';
+import { listing } from './listing';
+import type { Decisions, LocaleText, Service } from './types';
 
 /** What the preferences can lead to; closing them otherwise is no choice. */
 export interface PreferencesActions {
@@ -18,50 +20,66 @@ const blank = { target: '_blank', rel: 'noopener' };
  * Makes the preferences, to be opened with showModal: the browser then keeps the focus inside, closes on
  * Esc and gives the focus back. Switches stand as decided, or as the wording says when nothing is decided.
  */
-export function preferences(text: LocaleText, decided: Decisions | undefined, on: PreferencesActions): HTMLDialogElement {
+export function preferences(text: LocaleText, decided: Decisions, on: PreferencesActions): HTMLDialogElement {
   const switches: HTMLInputElement[] = [];
-  const items = site.purposes.map((purpose, i) => {
-    const [title, about] = text.purposes[i]!;
-    const item = element('li', {}, head(purpose, title, i), element('p', { id: 'about' + i }, about));
-    if (purpose.services[0]) item.append(element('ul', {}, ...purpose.services.map(service)));
-    return item;
+  let lifetimes = 0; // used so far: they are listed in the order of purposes, services and cookies
+
+  const items = listing(site.purposes, (purpose, i) => {
+    const words = text.purposes[i]!;
+    const title = element('b', {}, words[0]);
+    let head: HTMLElement = element('div', {}, title, element('i', {}, text.necessary));
+    if (purpose.asked) {
+      const box = element('input', { type: 'checkbox', role: 'switch', name: purpose.id, 'aria-describedby': 'about' + i });
+      box.checked = decided[purpose.id] ?? !!purpose.on;
+      switches[switches.length] = box;
+      head = element('label', {}, title, box);
+    }
+    return element(
+      'li',
+      {},
+      head,
+      element('p', { id: 'about' + i }, words[1]),
+      USES_BASES && !!text.bases![i] && element('p', { class: 'basis' }, text.bases![i]),
+      USES_SERVICES && !!purpose.services[0] && listing(purpose.services, service),
+    );
   });
 
-  function head(purpose: Purpose, title: string, i: number): HTMLElement {
-    if (!purpose.asked) return element('div', {}, element('b', {}, title), element('i', {}, text.necessary));
-    const box = element('input', { type: 'checkbox', role: 'switch', name: purpose.id, 'aria-describedby': 'about' + i });
-    box.checked = decided ? decided[purpose.id] === true : purpose.on;
-    switches.push(box);
-    return element('label', {}, element('b', {}, title), box);
+  function service({ name, provider, policy, cookies }: Service): HTMLElement {
+    const entry = element(
+      'li',
+      {},
+      policy ? element('a', { href: policy, ...blank }, name) : element('b', {}, name),
+      !!provider && element('span', {}, provider),
+    );
+    if (USES_COOKIES) {
+      each(cookies || [], (cookie) => {
+        const life = text.lifetimes![lifetimes++];
+        entry.append(element('small', {}, element('code', {}, cookie), !!life && element('span', {}, life)));
+      });
+    }
+    return entry;
   }
 
-  const chosen = () => Object.fromEntries(switches.map((box) => [box.name, box.checked]));
+  function save(): void {
+    const chosen: Decisions = {};
+    each(switches, (box) => (chosen[box.name] = box.checked));
+    on.save(chosen);
+  }
+
   const back = element('button', { type: 'button', id: 'back', 'aria-label': text.back });
-  const title = element('h2', { id: 'heading', tabindex: '-1', autofocus: '' }, text.preferences.title);
   const dialog = element(
     'dialog',
     { 'aria-labelledby': 'heading' },
-    element('div', { class: 'top' }, title, back),
-    element(
-      'div',
-      { class: 'words' },
-      element('p', {}, text.preferences.text),
-      element('ul', {}, ...items),
-      legal(text, blank),
-    ),
+    element('div', { class: 'top' }, element('h2', { id: 'heading', tabindex: '-1', autofocus: '' }, text.preferences[0]), back),
+    element('div', { class: 'words' }, element('p', {}, text.preferences[1]), items, legal(text, blank)),
     element(
       'div',
       { class: 'actions' },
       button('accept', text.accept, on.accept),
       button('refuse', text.refuse, on.refuse),
-      button('save', text.save, () => on.save(chosen())),
+      button('save', text.save, save),
     ),
   );
   back.onclick = () => dialog.close();
   return dialog;
-}
-
-function service([name, provider, policy]: Service): HTMLElement {
-  const shown = policy ? element('a', { href: policy, ...blank }, name) : element('b', {}, name);
-  return element('li', {}, shown, ...(provider ? [element('span', {}, provider)] : []));
 }

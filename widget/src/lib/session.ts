@@ -1,9 +1,16 @@
 import site from 'consentd:site';
+import { each } from './each';
+import { embed } from './embed';
+import { every } from './every';
+import { forget } from './forget';
 import { gate } from './gate';
 import { guard } from './guard';
+import { json } from './json';
+import { migrated } from './migrated';
 import { outbox } from './outbox';
 import { post } from './post';
 import { readChoice } from './readChoice';
+import { signals } from './signals';
 import { stage } from './stage';
 import { storageKey } from './storageKey';
 import type { Choice, Decisions, LocaleText, Method, Surface } from './types';
@@ -20,71 +27,97 @@ export interface Session {
   accept(): void;
   refuse(): void;
   withdraw(): void;
+  set(some: Decisions): void;
 }
 
 /** Starts the session: asks unless a choice is in force, lets through what it allows, sends what waits. */
 export function session(edge: string, nonce: string, text: LocaleText): Session {
-  const asked = site.purposes.filter((p) => p.asked).map((p) => p.id);
-  const shown = stage(text);
+  const all = (value: boolean): Decisions => {
+    const decisions: Decisions = {};
+    each(site.purposes, (p) => p.asked && (decisions[p.id] = value));
+    return decisions;
+  };
+  const asked = Object.keys(all(false));
+  const shown = stage(text, guard(open));
   const sent = outbox(storageKey + '_outbox', edge + 'consents');
-  const prompts: { [s in Surface]?: string } = {}; // ids of this page's displays
+  const prompts: { [surface: string]: string } = {}; // ids of this page's displays
+  const lost: { [purpose: string]: boolean } = {}; // taken back on this page
   let kept = readChoice();
 
   const choice = () => (kept?.print === site.print ? kept : undefined);
-  const all = (value: boolean): Decisions => Object.fromEntries(asked.map((id) => [id, value]));
+  const decided = (): Decisions => choice()?.decisions ?? {};
+  const complete = () => every(asked, (id) => decided()[id] !== undefined);
   const page = () => location.origin + location.pathname + (site.query ? location.search : '');
-  const tell = (event: string) => document.dispatchEvent(new CustomEvent('consentd:' + event, { detail: choice() }));
-  const pass = gate(allowed, nonce);
+  const pass = gate(allowed, nonce, (el, purpose, once) => {
+    if (!USES_EMBEDS) return undefined;
+    return embed(
+      el, purpose, text,
+      (service) => displayed(`embed:${service}`),
+      () => { once(); el.focus(); },
+      (service) => { decide(`embed:${service}`, 'custom', { [purpose]: true }); el.focus(); },
+    );
+  });
 
   function allowed(purpose: string): boolean {
-    return choice()?.decisions[purpose] === true || site.purposes.some((p) => p.id === purpose && !p.asked);
+    if (USES_MIGRATE && purpose[0] === '!') return !!lost[purpose.slice(1)];
+    return decided()[purpose] === true || !every(site.purposes, (p) => p.id !== purpose || p.asked);
   }
 
   /** Reports that a surface is displayed, once a page. */
   function displayed(surface: Surface): void {
     if (prompts[surface]) return;
     const prompt = (prompts[surface] = uuid());
-    void post(edge + 'prompts', { prompt, surface, wording: text[surface].hash, locale: text.lang, page: page() });
+    void post(edge + 'prompts', json({ prompt, surface, wording: text.hashes[surface], locale: text.lang, page: page() }));
   }
 
-  function decide(surface: Surface, method: Method, decisions: Decisions): void {
-    const at = Date.now();
+  /** Keeps decisions and reports them. A part of them changes nothing about when the rest was decided. */
+  function decide(surface: Surface, method: Method, decisions: Decisions, at = Date.now()): void {
+    const before = every(asked, (id) => decisions[id] !== undefined) ? undefined : choice();
     const device = kept?.device ?? uuid();
-    const wording = text[surface].hash;
-    kept = { device, at, print: site.print, wording, decisions };
+    const wording = text.hashes[surface];
+    const was = decided();
+    kept = { device, at: before?.at ?? at, print: site.print, wording: wording ?? surface, decisions: { ...before?.decisions, ...decisions } };
     writeChoice(kept);
     sent.add({
-      id: uuid(at), subject: { device }, surface, method, decisions, wording,
+      id: uuid(Date.now()), subject: { device }, surface, method, decisions, wording,
       locale: text.lang, page: page(), prompt: prompts[surface],
     });
     void sent.flush();
-    settled();
+    settled(was);
   }
 
-  function settled(): void {
-    shown.clear();
+  function settled(was: Decisions): void {
+    let less = false;
+    each(asked, (id) => was[id] && !allowed(id) && (less = lost[id] = true));
+    if (complete()) shown.clear();
     pass();
-    tell('change');
+    act();
+    document.dispatchEvent(new CustomEvent('consentd:change', { detail: choice() }));
+    if (USES_RELOAD && less) location.reload();
+  }
+
+  /** Does what follows from the choice in force, now and on each page. */
+  function act(): void {
+    if (USES_SIGNALS) signals(allowed, choice() ? 'update' : 'default', choice()?.decisions);
+    if (USES_COOKIES && choice()) forget(allowed);
   }
 
   function ask(): void {
-    const surface = 'banner';
     shown.showBanner({
-      accept: () => decide(surface, 'accept_all', all(true)),
-      refuse: () => decide(surface, 'reject_all', all(false)),
+      accept: () => decide('banner', 'accept_all', all(true)),
+      refuse: () => decide('banner', 'reject_all', all(false)),
       choose: open,
     });
-    displayed(surface);
+    displayed('banner');
   }
 
   function open(): void {
-    const surface = 'preferences';
-    shown.showPreferences(choice()?.decisions, {
-      accept: () => decide(surface, 'accept_all', all(true)),
+    shown.showPreferences(decided(), {
+      accept: () => decide('preferences', 'accept_all', all(true)),
       refuse,
-      save: (decisions) => decide(surface, 'custom', decisions),
+      save: (decisions) => decide('preferences', 'custom', decisions),
     });
-    displayed(surface);
+    displayed('preferences');
   }
 
   function withdraw(): void {
@@ -93,23 +126,31 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
 
   /** Refusing after having agreed is taking it back. */
   function refuse(): void {
-    if (asked.some(allowed)) withdraw();
-    else decide(shown.front() ?? 'preferences', 'reject_all', all(false));
+    if (every(asked, (id) => !allowed(id))) decide(shown.front() ?? 'preferences', 'reject_all', all(false));
+    else withdraw();
   }
 
   /** Follows a choice made in another tab, or on a later page that "back" has left. */
   function follow(): void {
-    const before = kept?.at;
+    const before = kept;
     kept = readChoice();
-    if (choice() && kept?.at !== before) settled();
+    if (choice() && kept?.at !== before?.at) settled(before?.decisions ?? {});
   }
 
   addEventListener('storage', guard((e: StorageEvent) => e.key === storageKey && follow()));
   addEventListener('pageshow', guard((e: PageTransitionEvent) => e.persisted && follow()));
+  addEventListener('pagehide', guard(sent.leave));
   addEventListener('online', guard(sent.flush));
 
+  if (USES_MIGRATE && !choice()) {
+    const found = migrated();
+    if (found) decide('import', 'custom', found.decisions, found.at);
+  }
+  if (USES_GPC && !choice() && navigator.globalPrivacyControl) decide('signal', 'reject_all', all(false));
+  if (complete()) shown.clear();
+  else ask();
+  act();
   pass();
-  if (!choice()) ask();
   void sent.flush();
 
   return {
@@ -123,6 +164,17 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
       const surface = shown.front();
       if (surface) decide(surface, 'accept_all', all(true));
       else open();
+    },
+    set(some) {
+      const surface = shown.front();
+      const next = all(false);
+      let more = false;
+      each(asked, (id) => {
+        next[id] = some[id] ?? allowed(id);
+        if (next[id] && !allowed(id)) more = true;
+      });
+      if (more && !surface) open();
+      else decide(surface ?? 'preferences', 'custom', next);
     },
   };
 }

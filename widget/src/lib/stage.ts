@@ -1,51 +1,57 @@
-import css from 'consentd:style';
 import { banner, type BannerActions } from './banner';
+import { button } from './button';
+import { element } from './element';
 import { preferences, type PreferencesActions } from './preferences';
+import { shadow } from './shadow';
 import type { Decisions, LocaleText, Surface } from './types';
 
 /** What stands on the screen. */
 export interface Stage {
   showBanner(actions: BannerActions): void;
-  showPreferences(decided: Decisions | undefined, actions: PreferencesActions): void;
+  showPreferences(decided: Decisions, actions: PreferencesActions): void;
   /** The surface in front. */
   front(): Surface | undefined;
   clear(): void;
 }
 
 /**
- * Builds surfaces in a shadow root at the start of the document, styled by a constructed sheet: no style
- * element for a policy to forbid, no rule of the page that reaches in. The root exists only while something is
- * shown.
+ * Builds surfaces in a shadow root at the start of the document, which exists only while something is shown; reopen, where the site wants a button for it, is shown whenever nothing else is.
  */
-export function stage(text: LocaleText): Stage {
+export function stage(text: LocaleText, reopen: () => void): Stage {
   let host: HTMLElement | undefined;
   let root: ShadowRoot;
   let first: HTMLElement | undefined;
   let dialog: HTMLDialogElement | undefined;
+  let small: HTMLElement | undefined;
 
   function raise(): ShadowRoot {
+    small?.remove();
     if (host) return root;
-    host = document.createElement('consentd-widget');
-    host.lang = text.lang;
-    root = host.attachShadow({ mode: 'open' });
-    const sheet = new CSSStyleSheet();
-    sheet.replaceSync(css);
-    root.adoptedStyleSheets = [sheet];
-    document.body.prepend(host);
+    ({ host, root } = shadow('consentd-widget', text));
+    parent().prepend(host);
     return root;
   }
 
   function lower(): void {
     if (first || dialog) return;
-    host?.remove();
-    host = undefined;
+    if (USES_REOPEN) raise().append((small = element('aside', {}, button('reopen', text.reopen!, reopen))));
+    else {
+      host?.remove();
+      host = undefined;
+    }
   }
 
   return {
     showBanner(actions) {
       if (first) return;
-      first = banner(text, actions);
-      raise().prepend(first);
+      const shown = (first = banner(text, actions));
+      raise().prepend(shown);
+      if (USES_MODAL) {
+        const modal = shown as HTMLDialogElement;
+        modal.oncancel = (e) => e.preventDefault();
+        modal.onclose = () => modal.isConnected && modal.showModal(); // browsers let a second Esc through
+        modal.showModal();
+      }
     },
     showPreferences(decided, actions) {
       if (dialog) return;
@@ -66,4 +72,15 @@ export function stage(text: LocaleText): Stage {
       else lower();
     },
   };
+}
+
+/**
+ * Where the host goes: the start of the body. A rule of the page that hides everything hides that too; then the
+ * host goes beside it, in a root element that is shown again. The body stays hidden, whatever that is for.
+ */
+function parent(): HTMLElement {
+  const { body, documentElement } = document;
+  if (getComputedStyle(body).display !== 'none') return body;
+  documentElement.style.setProperty('display', 'block', 'important');
+  return documentElement;
 }

@@ -2,7 +2,8 @@ import site from 'consentd:site';
 import { expose } from './expose';
 import { guard } from './guard';
 import { pickLocale } from './pickLocale';
-import { session } from './session';
+import { session, type Session } from './session';
+import { warn } from './warn';
 
 /** Starts the widget of the script tag it came with; a second tag on the page changes nothing. */
 export function start(): void {
@@ -13,18 +14,25 @@ export function start(): void {
   const nonce = tag.getAttribute('nonce') ? '' : tag.nonce;
 
   const run = guard(() => {
-    const langs = site.locales.map((l) => l.lang);
-    const text = site.locales[pickLocale([document.documentElement.lang, ...navigator.languages], langs)]!;
+    const text = pickLocale(document.documentElement.lang, navigator.languages);
     // The edge is wherever the script came from: …/s/{site}.js beside …/v1/.
     const begun = session(new URL(`../v1/sites/${site.id}/`, src).href, nonce, text);
-    document.addEventListener('click', (e) => {
-      const opener = e.target instanceof Element && e.target.closest('[data-consentd="open"]');
-      if (!opener) return;
-      e.preventDefault();
-      guard(begun.open)();
-    });
+    document.addEventListener('click', guard((e) => press(e, begun)));
     expose(begun);
   });
-  if (document.body) run();
-  else document.addEventListener('DOMContentLoaded', run);
+  const ready = () => (document.body ? run() : document.addEventListener('DOMContentLoaded', run));
+  // A page rendered ahead of time may never be seen: nobody is asked there.
+  if (document.prerendering) document.addEventListener('prerenderingchange', ready);
+  else ready();
+}
+
+/** Links and buttons of the page: data-consentd="open" or "withdraw". */
+function press(e: MouseEvent, begun: Session): void {
+  const el = e.target instanceof Element && e.target.closest('[data-consentd]');
+  if (!el) return;
+  const what = el.getAttribute('data-consentd');
+  if (what === 'open' || what === 'withdraw') {
+    e.preventDefault();
+    begun[what]();
+  } else warn('data-consentd', el);
 }

@@ -3,16 +3,9 @@
  * crypto.randomUUID is missing on pages served without TLS; getRandomValues is everywhere.
  */
 export function uuid(time?: number): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  if (time !== undefined) {
-    // 48 bits of time, big-endian; shifts would cut to 32.
-    for (let i = 5, rest = time; i >= 0; i--, rest = Math.floor(rest / 256)) bytes[i] = rest % 256;
-  }
-  bytes[6] = (bytes[6]! & 15) | (time === undefined ? 64 : 112);
-  bytes[8] = (bytes[8]! & 63) | 128;
-  let text = '';
-  bytes.forEach((b, i) => {
-    text += (/^(4|6|8|10)$/.test('' + i) ? '-' : '') + (b + 256).toString(16).slice(1);
-  });
-  return text;
+  let hex = '';
+  crypto.getRandomValues(new Uint8Array(16)).forEach((b) => (hex += (b + 256).toString(16).slice(1)));
+  if (time) hex = (time + 2 ** 52).toString(16).slice(2) + hex.slice(12); // 48 bits of time in front
+  const parts = /(.{8})(.{4}).(...).(...)(.*)/;
+  return hex.replace(parts, `$1-$2-${time ? 7 : 4}$3-${'89ab'[parseInt(hex[16]!, 16) & 3]}$4-$5`);
 }

@@ -1,0 +1,68 @@
+package widget
+
+import (
+	"slices"
+
+	"github.com/consentd/consentd/storage/consent"
+)
+
+// features says what a site uses. Each is a constant of the TypeScript (src/virtual.d.ts): esbuild drops what
+// stands behind a false one, and the modules and rules that only it needs.
+type features map[string]bool
+
+func featuresOf(in Input) features {
+	o := in.Options
+	f := features{
+		"MODAL":    in.Theme.Layout == LayoutModal,
+		"BOX":      in.Theme.Layout == LayoutBox || in.Theme.Layout == LayoutModal,
+		"BAR":      in.Theme.Layout == LayoutBar || in.Theme.Layout == "",
+		"CONTINUE": in.Site.Banner.Continue != nil,
+		"LOGO":     o.Logo != "",
+		"REOPEN":   o.Reopen != ReopenNone,
+		"DOMAIN":   o.CookieDomain != "",
+		"GPC":      !o.IgnoreGPC,
+		"RELOAD":   o.Reload,
+		"GOOGLE":   o.Signals.ConsentMode != ConsentMode{},
+		"UET":      o.Signals.UET != "",
+		"CLARITY":  o.Signals.Clarity != Clarity{},
+		"MATOMO":   o.Signals.Matomo != Matomo{},
+		"LAYER":    o.Signals.DataLayer,
+		"MIGRATE":  len(o.Migrations) > 0,
+		"BASES":    in.Site.Banner.Bases != nil,
+	}
+	f["SIGNALS"] = f["GOOGLE"] || f["UET"] || f["CLARITY"] || f["MATOMO"] || f["LAYER"]
+	for _, s := range Sources() {
+		f[migrating(s)] = slices.ContainsFunc(o.Migrations, func(m Migration) bool { return m.From == s })
+	}
+	for _, p := range in.Site.Purposes {
+		f["SERVICES"] = f["SERVICES"] || len(p.Services) > 0
+		f["EMBEDS"] = f["EMBEDS"] || slices.ContainsFunc(p.Services, func(v consent.Service) bool { return v.Embed })
+		f["COOKIES"] = f["COOKIES"] || slices.ContainsFunc(p.Services, func(v consent.Service) bool { return len(v.Cookies) > 0 })
+	}
+	return f
+}
+
+// migrating is the constant of one tool.
+func migrating(s Source) string {
+	return map[Source]string{FromKlaro: "KLARO", FromCookieConsent: "COOKIECONSENT", FromTarteaucitron: "TARTEAUCITRON", FromOrejime: "OREJIME"}[s]
+}
+
+func (f features) define() map[string]string {
+	out := make(map[string]string, len(f))
+	for name, on := range f {
+		out["USES_"+name] = map[bool]string{true: "true", false: "false"}[on]
+	}
+	return out
+}
+
+// sheets are the style sheets of f, in their order.
+func (f features) sheets() []string {
+	all := []string{"core"}
+	for _, s := range []struct{ feature, name string }{{"BAR", "bar"}, {"BOX", "box"}, {"MODAL", "modal"}, {"CONTINUE", "continue"},
+		{"LOGO", "logo"}, {"SERVICES", "services"}, {"REOPEN", "reopen"}, {"EMBEDS", "embed"}} {
+		if f[s.feature] {
+			all = append(all, s.name)
+		}
+	}
+	return append(all, "narrow")
+}

@@ -1,0 +1,174 @@
+package widget
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+
+	"github.com/consentd/consentd/storage/consent"
+)
+
+// ErrOptions means that an option names a purpose the site does not have, or has a value that is none.
+var ErrOptions = errors.New("widget: the options do not fit the site")
+
+// Options is what a site's script does besides asking. The zero Options does nothing more. What an option needs
+// is in the script only where the option is used.
+type Options struct {
+	Reopen       Reopen
+	Logo         string // address of an image shown on the banner, or data:image/…; "": none
+	CookieDomain string // the choice is shared by this domain and all below it; "": by one host
+	IgnoreGPC    bool   // the site does not honour Global Privacy Control
+	Reload       bool   // load the page again when an acceptance is taken back
+	Signals      Signals
+	Migrations   []Migration
+}
+
+// Reopen says where a small button stands that opens the preferences again.
+type Reopen string
+
+// The corners of the button. The zero Reopen makes none.
+const (
+	ReopenNone  Reopen = ""
+	ReopenStart Reopen = "bottom-start"
+	ReopenEnd   Reopen = "bottom-end"
+)
+
+// place writes which corner the button stands in.
+func (r Reopen) place() string {
+	switch r {
+	case ReopenStart:
+		return "aside{inset-inline-start:1em}"
+	case ReopenEnd:
+		return "aside{inset-inline-end:1em}"
+	}
+	return ""
+}
+
+// Signals says which tools are told of choices, and which purpose stands behind each of their words.
+type Signals struct {
+	ConsentMode ConsentMode `json:"google_consent_mode,omitzero"` // Google Consent Mode v2: the purpose behind each signal
+	UET         string      `json:"microsoft_uet,omitempty"`      // Microsoft UET: the purpose behind ad_storage
+	Clarity     Clarity     `json:"microsoft_clarity,omitzero"`   // Microsoft Clarity, Consent API v2
+	Matomo      Matomo      `json:"matomo,omitzero"`              // Matomo
+	DataLayer   bool        `json:"data_layer,omitempty"`         // push the event consentd_change to dataLayer
+}
+
+// ConsentMode maps the seven signals of Google Consent Mode v2 to purposes. A signal without a purpose stays
+// denied; security_storage without one is granted, since it protects the visitor.
+type ConsentMode struct {
+	AdStorage              string `json:"ad_storage,omitempty"`              // storage for advertising
+	AdUserData             string `json:"ad_user_data,omitempty"`            // sending user data to Google for advertising
+	AdPersonalization      string `json:"ad_personalization,omitempty"`      // personalised advertising
+	AnalyticsStorage       string `json:"analytics_storage,omitempty"`       // storage for analytics
+	FunctionalityStorage   string `json:"functionality_storage,omitempty"`   // storage for functions such as language
+	PersonalizationStorage string `json:"personalization_storage,omitempty"` // storage for recommendations
+	SecurityStorage        string `json:"security_storage,omitempty"`        // storage for security; granted when no purpose is named
+}
+
+// Clarity maps the two signals of Microsoft Clarity to purposes.
+type Clarity struct {
+	AdStorage        string `json:"ad_storage,omitempty"`        // advertising
+	AnalyticsStorage string `json:"analytics_storage,omitempty"` // session recordings
+}
+
+// Matomo maps the two consents of Matomo to purposes.
+type Matomo struct {
+	Tracking string `json:"tracking,omitempty"` // for pages that call requireConsent
+	Cookies  string `json:"cookies,omitempty"`  // for pages that call requireCookieConsent
+}
+
+// Signal is one word of a tool and the purpose behind it.
+type Signal struct{ Name, Purpose string }
+
+// All lists the seven signals in the order Google documents them.
+func (m ConsentMode) All() []Signal {
+	return []Signal{{"ad_storage", m.AdStorage}, {"ad_user_data", m.AdUserData}, {"ad_personalization", m.AdPersonalization},
+		{"analytics_storage", m.AnalyticsStorage}, {"functionality_storage", m.FunctionalityStorage},
+		{"personalization_storage", m.PersonalizationStorage}, {"security_storage", m.SecurityStorage}}
+}
+
+// Purposes lists every purpose s names, with the path of the key that names it.
+func (s Signals) Purposes() []Signal {
+	var all []Signal
+	for _, sig := range s.ConsentMode.All() {
+		all = append(all, Signal{"google_consent_mode." + sig.Name, sig.Purpose})
+	}
+	all = append(all, Signal{"microsoft_uet", s.UET}, Signal{"microsoft_clarity.ad_storage", s.Clarity.AdStorage},
+		Signal{"microsoft_clarity.analytics_storage", s.Clarity.AnalyticsStorage}, Signal{"matomo.tracking", s.Matomo.Tracking}, Signal{"matomo.cookies", s.Matomo.Cookies})
+	return slices.DeleteFunc(all, func(sig Signal) bool { return sig.Purpose == "" })
+}
+
+// Migration lets a site keep the markup of another tool, and takes over the choices it stored. A choice read so
+// is reported as imported, never as a new one.
+type Migration struct {
+	From   Source
+	Cookie string            // name of its cookie or storage key; "": its default
+	Names  map[string]string // its service or category → purpose here
+}
+
+// Source is a tool sites come from.
+type Source string
+
+// The tools whose markup and storage are understood.
+const (
+	FromKlaro         Source = "klaro"         // Klaro 0.7
+	FromCookieConsent Source = "cookieconsent" // vanilla-cookieconsent 3
+	FromTarteaucitron Source = "tarteaucitron" // tarteaucitron 1
+	FromOrejime       Source = "orejime"       // Orejime 2 and 3
+)
+
+// Sources lists the tools.
+func Sources() []Source {
+	return []Source{FromKlaro, FromCookieConsent, FromTarteaucitron, FromOrejime}
+}
+
+// cookie is the name a tool keeps choices under.
+func (m Migration) cookie() string {
+	if m.Cookie != "" {
+		return m.Cookie
+	}
+	return map[Source]string{FromKlaro: "klaro", FromCookieConsent: "cc_cookie", FromTarteaucitron: "tarteaucitron", FromOrejime: "eu-consent"}[m.From]
+}
+
+// attribute is the attribute that names services in a tool's markup.
+func (m Migration) attribute() string {
+	return map[Source]string{FromKlaro: "data-name", FromCookieConsent: "data-category", FromOrejime: "data-purpose"}[m.From]
+}
+
+var (
+	domainPattern = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+$`)
+	namePattern   = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+	imagePattern  = regexp.MustCompile(`^data:image/(?:svg\+xml|png|webp|avif|jpeg|gif)[;,]`)
+)
+
+// check refuses what would break the script or be silently without effect.
+func (o Options) check(site *consent.Site) error {
+	for _, s := range o.Signals.Purposes() {
+		if _, ok := site.Purpose(s.Purpose); !ok {
+			return fmt.Errorf("%w: signal %s names purpose %q", ErrOptions, s.Name, s.Purpose)
+		}
+	}
+	for _, m := range o.Migrations {
+		if !slices.Contains(Sources(), m.From) || !namePattern.MatchString(m.cookie()) {
+			return fmt.Errorf("%w: no migration from %q, cookie %q", ErrOptions, m.From, m.Cookie)
+		}
+		for _, id := range m.Names {
+			if _, ok := site.Purpose(id); !ok {
+				return fmt.Errorf("%w: migration from %s names purpose %q", ErrOptions, m.From, id)
+			}
+		}
+	}
+	if o.CookieDomain != "" && !domainPattern.MatchString(o.CookieDomain) {
+		return fmt.Errorf("%w: cookie domain %q", ErrOptions, o.CookieDomain)
+	}
+	switch o.Reopen {
+	case ReopenNone, ReopenStart, ReopenEnd:
+	default:
+		return fmt.Errorf("%w: reopen %q", ErrOptions, o.Reopen)
+	}
+	if o.Logo != "" && !imagePattern.MatchString(o.Logo) {
+		return checkLink(o.Logo)
+	}
+	return nil
+}
