@@ -13,6 +13,7 @@
 //	check.go    consentd check
 //	token.go    consentd token
 //	sql.go      consentd sql
+//	backup.go   consentd backup, and the server's part of it
 //
 // # Why kong
 //
@@ -45,6 +46,7 @@ type cli struct {
 	Check   checkCmd   `cmd:"" help:"Check site files: every mistake at once, with its line. Exits 1 on an error."`
 	Token   tokenCmd   `cmd:"" help:"Issue an API token (printed alone on standard output), list keys, rotate, revoke."`
 	Sql     sqlCmd     `cmd:"" name:"sql" help:"Run one reading statement against the ClickHouse in use, also while the server runs."`
+	Backup  backupCmd  `cmd:"" help:"Have the running server write a copy of its ledger."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
 	Config kong.ConfigFlag `help:"YAML file of options: the names of the flags, without dashes in front. Flags and environment win." placeholder:"FILE" env:"CONSENTD_CONFIG"`

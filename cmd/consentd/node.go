@@ -287,7 +287,7 @@ const drainRequests = 15 * time.Second
 // way finish, what is left ships or waits on disk, parts close.
 func (n *node) run(ctx context.Context) error {
 	front := n.server.Load()
-	admin := &http.Server{Handler: front.Admin(), ReadHeaderTimeout: 10 * time.Second}
+	admin := &http.Server{Handler: n.adminHandler(front.Admin()), ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 2)
 	var wg sync.WaitGroup
 	wg.Go(func() { failed <- front.Serve(n.public) })

@@ -52,6 +52,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -309,6 +310,9 @@ func (l *Ledger) waitDone() error {
 // Checkpoint writes a consistent copy of the ledger to dir, which must not exist: a backup that Open opens.
 // Files are hard-linked where the file system allows; writing goes on meanwhile.
 func (l *Ledger) Checkpoint(dir string) error {
+	if err := l.opt.fs.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+		return fmt.Errorf("writing checkpoint: %w", err)
+	}
 	if err := l.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
 		return fmt.Errorf("writing checkpoint: %w", err)
 	}
