@@ -67,6 +67,7 @@ func (s *Server) vouch(ctx *fasthttp.RequestCtx, v *view, cand *admit.Candidate,
 		}
 		return claims.Allows(v.site.ID, token.ScopeRecord)
 	}
+	cand.GPC = text(ctx.Request.Header.Peek("Sec-GPC")) == "1"
 	cand.Origin = text(ctx.Request.Header.Peek(fasthttp.HeaderOrigin))
 	refusals := cand.Gates(steps)
 	cand.Origin = "" // a view; it has served

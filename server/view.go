@@ -102,7 +102,7 @@ func (s *Server) newView(st *site.Site) *view {
 		v.asked = append(v.asked, asked{id: id, key: string(key), lifetime: st.Lifetime(p)})
 	}
 	v.bundle = sync.OnceValues(func() (*widget.Bundle, error) {
-		return s.bundles.Build(widget.Input{Site: st.Site, Wordings: st.Published, Theme: st.Theme})
+		return s.bundles.Build(widget.Input{Site: st.Site, Wordings: st.Published, Theme: st.Theme, Options: st.Options})
 	})
 	return v
 }

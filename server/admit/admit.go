@@ -38,6 +38,7 @@ type Candidate struct {
 	Rules  *Rules
 	Via    Via
 	Origin string // header Origin; looked at for Browser only
+	GPC    bool   // header Sec-GPC: 1, what a signal is proven by
 	Now    consent.Millis
 
 	ID        string
@@ -154,7 +155,11 @@ func (c *Candidate) Facts(p *consent.Proof) {
 	p.Surface, p.Method, p.Locale = c.parsed.surface, c.parsed.method, c.parsed.locale
 	p.Decisions, p.Prompt = c.parsed.decisions, c.parsed.prompt
 	p.Grade = consent.GradeAsserted
-	if c.Via == Browser {
+	switch {
+	case c.Via == API:
+	case p.Surface == consent.SurfaceImport:
+		p.Grade = consent.GradeImported
+	case p.Surface != consent.SurfaceSignal || c.GPC:
 		p.Grade = consent.GradeProven
 	}
 	if c.Shown != nil {

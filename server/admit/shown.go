@@ -11,7 +11,7 @@ import (
 // checkWording: a browser names the text it showed; an API client may.
 func (c *Candidate) checkWording() {
 	switch {
-	case c.Wording == "" && c.Via == Browser:
+	case c.Wording == "" && c.Via == Browser && !c.unshown():
 		c.refuse("/wording", MissingField, "")
 	case c.Wording == "":
 		c.Shown = nil

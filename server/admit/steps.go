@@ -97,7 +97,8 @@ func SubjectHelp(err error) string {
 }
 
 // checkSurface: forms and unsubscribe pages get their own ways in; until then a browser speaks from the
-// banner or the preferences. An API client that says nothing speaks for itself.
+// banner, the preferences or a placeholder, hands on what it says to every site (a signal) or what another tool
+// had stored (an import). An API client that says nothing speaks for itself.
 func (c *Candidate) checkSurface() {
 	if c.Surface == "" && c.Via == API {
 		c.parsed.surface = consent.SurfaceAPI
@@ -110,11 +111,18 @@ func (c *Candidate) checkSurface() {
 		c.refuse("/surface", UnknownSurface, "banner, preferences, unsubscribe, api or form:<id>")
 	case s == consent.SurfaceBanner, s == consent.SurfacePreferences:
 		c.parsed.surface = s
+	case c.Via == Browser && (consent.IsEmbed(s) || c.unshown()):
+		c.parsed.surface = s
 	case c.Via == API && (s == consent.SurfaceAPI || s == consent.SurfaceUnsubscribe):
 		c.parsed.surface = s
 	default:
 		c.refuse("/surface", SurfaceNotAllowed, "this surface does not record choices this way")
 	}
+}
+
+// unshown reports whether a browser's choice was made without a text of ours on the screen.
+func (c *Candidate) unshown() bool {
+	return c.ID != "" && (c.Surface == consent.SurfaceSignal || c.Surface == consent.SurfaceImport) // a prompt has no id
 }
 
 func (c *Candidate) checkMethod() {
@@ -134,6 +142,9 @@ func (c *Candidate) checkMethod() {
 				break
 			}
 		}
+	}
+	if c.Surface == consent.SurfaceSignal && m != consent.MethodRejectAll {
+		c.refuse("/method", MethodMismatch, "a signal refuses; it never agrees")
 	}
 	c.parsed.method = m
 }

@@ -54,7 +54,7 @@ func (v *validator) emptyText(key, path string) {
 func (v *validator) checkLanguage(all []bannerText, locale string) {
 	var lacking []string
 	for _, t := range all {
-		if v.c.words(t, locale) == "" && !v.bad["banner."+t.key] && !v.has("banner."+t.key+"."+locale) {
+		if v.c.needs(t.key) && v.c.words(t, locale) == "" && !v.bad["banner."+t.key] && !v.has("banner."+t.key+"."+locale) {
 			lacking = append(lacking, t.key)
 		}
 	}

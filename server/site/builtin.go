@@ -117,7 +117,40 @@ func (b *banner) texts() []bannerText {
 		{"save", b.Save, maxLabel}, {"back", b.Back, maxLabel}, {"reopen", b.Reopen, maxLabel},
 		{"preferences_title", b.PreferencesTitle, maxTitle}, {"preferences_text", b.PreferencesText, maxText},
 		{"policy_text", b.PolicyText, maxLabel}, {"necessary", b.Necessary, maxLabel},
+		{"legal_basis", b.LegalBasis, maxLabel}, {"basis_consent", b.BasisConsent, maxLabel}, {"basis_contract", b.BasisContract, maxLabel},
+		{"basis_legal_obligation", b.BasisLegalObligation, maxLabel}, {"basis_vital_interests", b.BasisVitalInterests, maxLabel},
+		{"basis_public_task", b.BasisPublicTask, maxLabel}, {"basis_legitimate_interest", b.BasisLegitimateInterest, maxLabel},
+		{"objection", b.Objection, maxTitle}, {"continue_without", b.ContinueWithout, maxLabel},
+		{"content_from", b.ContentFrom, maxTitle}, {"content_text", b.ContentText, maxTitle},
+		{"load_once", b.LoadOnce, maxLabel}, {"always_allow", b.AlwaysAllow, maxLabel},
 	}
+}
+
+// needs reports whether a site shows the text of a key: in a language consentd does not speak, a file has to
+// give those and no other.
+func (c *config) needs(key string) bool {
+	uses := func(test func(p *purpose) bool) bool {
+		for i := range c.Purposes {
+			if test(&c.Purposes[i]) {
+				return true
+			}
+		}
+		return false
+	}
+	basis, named := strings.CutPrefix(key, "basis_")
+	switch {
+	case named:
+		return uses(func(p *purpose) bool { return string(p.basis()) == basis })
+	case key == "objection":
+		return uses(func(p *purpose) bool { return p.Objection })
+	case key == "continue_without":
+		return c.Banner.ContinueLink
+	case strings.HasPrefix(key, "content_"), key == "load_once", key == "always_allow":
+		return uses(func(p *purpose) bool {
+			return slices.ContainsFunc(p.Services, func(s service) bool { return s.Embed })
+		})
+	}
+	return true
 }
 
 // words gives a banner's text in a locale: the file's own, else the built-in one of its language, else "".
@@ -139,10 +172,32 @@ func (b *banner) build(c *config) consent.BannerText {
 		}
 		return out
 	}
-	return consent.BannerText{
+	out := consent.BannerText{
 		Title: text("title"), Text: text("text"), Accept: text("accept"), Refuse: text("refuse"), Choose: text("choose"),
 		Save: text("save"), Back: text("back"), Reopen: text("reopen"), PreferencesTitle: text("preferences_title"),
 		PreferencesText: text("preferences_text"), PolicyText: text("policy_text"), PolicyHref: c.Policy.in(c.Locales),
-		Necessary: text("necessary"),
+		Necessary: text("necessary"), Objection: text("objection"), EmbedOnce: text("load_once"), EmbedAlways: text("always_allow"),
+		EmbedText: join(text("content_from"), " ", text("content_text")), Bases: map[consent.Basis]consent.Text{},
 	}
+	for _, p := range c.Purposes {
+		basis := p.basis()
+		out.Bases[basis] = join(text("legal_basis"), ": ", text("basis_"+string(basis)))
+	}
+	if b.ContinueLink {
+		out.Continue = text("continue_without")
+	}
+	return out
+}
+
+// join puts two texts together in each locale. A colon has a space before it in French.
+func join(a consent.Text, between string, b consent.Text) consent.Text {
+	out := consent.Text{}
+	for l := range a {
+		sep := between
+		if base(l) == "fr" && sep == ": " {
+			sep = "\u00a0: "
+		}
+		out[l] = strings.TrimSpace(a[l] + sep + b[l])
+	}
+	return out
 }

@@ -34,6 +34,16 @@ type config struct {
 	Purposes []purpose `json:"purposes" jsonschema:"required,minItems=1"`
 	// Banner changes the texts of the banner and of the preferences. Every one is optional in the official languages of the European Union.
 	Banner banner `json:"banner,omitzero"`
+	// Cookie is about the cookie that keeps the choice.
+	Cookie cookie `json:"cookie,omitzero"`
+	// GPC says whether Global Privacy Control is honoured: a browser that sends it and has made no choice here has refused, and is not asked.
+	GPC string `json:"gpc,omitempty" jsonschema:"enum=honour,enum=ignore,default=honour"`
+	// ReloadOnWithdrawal loads the page again when an acceptance is taken back, so that scripts that run stop at once.
+	ReloadOnWithdrawal bool `json:"reload_on_withdrawal,omitempty"`
+	// Signals tells other tools of choices: Google Consent Mode v2, Microsoft UET and Clarity, Matomo, dataLayer. Each key takes the id of a purpose.
+	Signals widget.Signals `json:"signals,omitzero"`
+	// Migrate lets a site keep the markup of another consent tool, and takes over the choices it has stored.
+	Migrate []migration `json:"migrate,omitempty"`
 	// Theme dresses the widget.
 	Theme widget.Theme `json:"theme,omitzero"`
 
@@ -84,8 +94,30 @@ type purpose struct {
 	Default word `json:"default,omitempty" jsonschema:"-"`
 }
 
+// cookie is about the cookie that keeps the choice.
+type cookie struct {
+	// Domain shares the choice among all hosts of one domain, as in shop.example for www.shop.example and pay.shop.example. Every origin has to be on it.
+	Domain string `json:"domain,omitempty" jsonschema:"example=shop.example"`
+}
+
+// migration is about another consent tool.
+type migration struct {
+	// From is the tool.
+	From string `json:"from" jsonschema:"required,enum=klaro,enum=cookieconsent,enum=tarteaucitron,enum=orejime"`
+	// Cookie is the name of the tool's cookie or storage key, when it is not the usual one.
+	Cookie string `json:"cookie,omitempty"`
+	// Names maps the tool's services or categories to purposes here.
+	Names names `json:"names" jsonschema:"required"`
+}
+
 // service is a third party.
 type service struct {
+	// ID names the service in pages, as in data-service="youtube". Only a service with embed needs one.
+	ID string `json:"id,omitempty" jsonschema:"pattern=^[a-z0-9]([a-z0-9-]{0\\,38}[a-z0-9])?$,example=youtube"`
+	// Embed offers the service where its content would stand: load it once, or always allow it.
+	Embed bool `json:"embed,omitempty"`
+	// Cookies are the cookies and storage keys the service keeps in the browser; shown in the preferences, and removed when the acceptance is taken back.
+	Cookies []kept `json:"cookies,omitempty"`
 	// Name people know it by.
 	Name string `json:"name" jsonschema:"required,minLength=1"`
 	// Provider is the company behind it.
@@ -94,8 +126,48 @@ type service struct {
 	Policy string `json:"policy,omitempty" jsonschema:"format=uri"`
 }
 
+// kept is a cookie, or a key of localStorage or sessionStorage.
+type kept struct {
+	// Name of the cookie or key; * stands for any characters.
+	Name string `json:"name" jsonschema:"required,minLength=1,example=_ga*"`
+	// Lifetime is how long it stays: 13mo, 30d, 24h, 2y, or session.
+	Lifetime lifetime `json:"lifetime,omitzero"`
+}
+
 // banner holds texts. {controller} stands for the controller's name in the built-in ones only.
 type banner struct {
+	// ContinueLink puts a second way to refuse at the top of the banner.
+	ContinueLink bool `json:"continue_link,omitempty"`
+	// ReopenButton is a small button, always there, that opens the preferences again.
+	ReopenButton string `json:"reopen_button,omitempty" jsonschema:"enum=none,enum=bottom-start,enum=bottom-end,default=none"`
+	// Logo is the address of an image shown above the title: https://…, a path of the site, or data:image/….
+	Logo string `json:"logo,omitempty"`
+	// ContinueWithout is that second way to refuse.
+	ContinueWithout texts `json:"continue_without,omitzero"`
+	// LegalBasis stands before the basis of a purpose.
+	LegalBasis texts `json:"legal_basis,omitzero"`
+	// BasisConsent is that basis in words.
+	BasisConsent texts `json:"basis_consent,omitzero"`
+	// BasisContract is that basis in words.
+	BasisContract texts `json:"basis_contract,omitzero"`
+	// BasisLegalObligation is that basis in words.
+	BasisLegalObligation texts `json:"basis_legal_obligation,omitzero"`
+	// BasisVitalInterests is that basis in words.
+	BasisVitalInterests texts `json:"basis_vital_interests,omitzero"`
+	// BasisPublicTask is that basis in words.
+	BasisPublicTask texts `json:"basis_public_task,omitzero"`
+	// BasisLegitimateInterest is that basis in words.
+	BasisLegitimateInterest texts `json:"basis_legitimate_interest,omitzero"`
+	// Objection says how to object, where a purpose offers it.
+	Objection texts `json:"objection,omitzero"`
+	// ContentFrom stands in place of content that waits. {service} is its name.
+	ContentFrom texts `json:"content_from,omitzero"`
+	// ContentText says what loading it means. {service} is its name.
+	ContentText texts `json:"content_text,omitzero"`
+	// LoadOnce loads it without allowing anything else.
+	LoadOnce texts `json:"load_once,omitzero"`
+	// AlwaysAllow allows the purpose of its service.
+	AlwaysAllow texts `json:"always_allow,omitzero"`
 	// Title of the banner.
 	Title texts `json:"title,omitzero"`
 	// Text of the banner.

@@ -77,7 +77,10 @@ const (
 	CodePurposeTwice   = "purpose_duplicate"
 	CodeBasis          = "basis_unknown"
 	CodeObjectionBasis = "objection_basis"
-	CodeReadyUnknown   = "ready_unknown" // no such ready purpose
+	CodeReadyUnknown   = "ready_unknown"   // no such ready purpose
+	CodePurposeUnknown = "purpose_unknown" // named where the site has no such purpose
+	CodeServiceID      = "service_id"
+	CodeCookieDomain   = "cookie_domain" // not the site's own, or not that of an origin
 	CodeNothingAsked   = "nothing_asked" // warning: no purpose leaves anything to decide
 )
 

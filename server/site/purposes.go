@@ -16,6 +16,7 @@ func (v *validator) checkPurposes() {
 		return
 	}
 	seen, asked := map[string]int{}, false
+	services := map[string]bool{}
 	for i := range v.c.Purposes {
 		p, path := &v.c.Purposes[i], fmt.Sprintf("purposes[%d]", i)
 		basis := p.basis()
@@ -28,7 +29,7 @@ func (v *validator) checkPurposes() {
 		v.checkWords(p, path)
 		v.checkDefault(p, path)
 		v.checkPurposeKeep(p, path+".keep")
-		v.checkServices(p.Services, path+".services")
+		v.checkServices(p.Services, path+".services", services)
 	}
 	if !asked {
 		v.warnf(CodeNothingAsked, "purposes", "leaves nobody anything to decide; a banner is not needed")
@@ -97,12 +98,13 @@ func (v *validator) checkPurposeKeep(p *purpose, path string) {
 	}
 }
 
-func (v *validator) checkServices(services []service, path string) {
+func (v *validator) checkServices(services []service, path string, seen map[string]bool) {
 	for i, s := range services {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		if v.bad[at] {
 			continue
 		}
+		v.checkService(s, at, seen)
 		v.checkName(s.Name, at+".name")
 		v.checkLength(s.Provider, at+".provider", maxTitle)
 		if v.has(at+".policy") && !v.bad[at+".policy"] {

@@ -82,6 +82,10 @@ func ownTypes(t reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[texts]():
 		one := &jsonschema.Schema{Type: "string", MinLength: new(uint64(1))}
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{one, {Type: "object", AdditionalProperties: one, MinProperties: new(uint64(1))}}}
+	case reflect.TypeFor[lifetime]():
+		return &jsonschema.Schema{Type: "string", Pattern: "^(session|[1-9][0-9]{0,4}(min|h|d|mo|y))$", Examples: []any{"13mo"}}
+	case reflect.TypeFor[names]():
+		return &jsonschema.Schema{Type: "object", AdditionalProperties: &jsonschema.Schema{Type: "string"}, MinProperties: new(uint64(1))}
 	case reflect.TypeFor[duration]():
 		return &jsonschema.Schema{Type: "string", Pattern: "^[0-9]+(d|w|h)$", Examples: []any{"182d"}}
 	}

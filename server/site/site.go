@@ -21,6 +21,8 @@
 //	texts.go      a text in each language, none missing
 //	builtin.go    the texts that come with consentd, in texts/: a file for each language of the Union
 //	ready.go      … and the purposes that come with words
+//	behaviour.go  … of what the script does besides asking
+//	lifetime.go   "13mo"
 //	origin.go     which origins may post
 //	duration.go   "182d"
 //	check.go      Check, for the command line
@@ -47,6 +49,7 @@ import (
 type Site struct {
 	*consent.Site
 	Theme     widget.Theme
+	Options   widget.Options
 	Limits    Limits
 	Published []*consent.Published // the current wordings: banner and preferences in each locale
 	File      string               // where it was read from
@@ -79,7 +82,7 @@ func (c *config) build(file string, secret []byte) (*Site, error) {
 	if err != nil {
 		return nil, fmt.Errorf("building site %s: %w", c.Site, err)
 	}
-	s := &Site{Theme: c.Theme, Limits: c.Limits.or(), File: file, origins: newOrigins(c.Origins), Site: &consent.Site{
+	s := &Site{Theme: c.Theme, Options: c.options(), Limits: c.Limits.or(), File: file, origins: newOrigins(c.Origins), Site: &consent.Site{
 		ID: c.Site, Name: c.Name, Origins: normalOrigins(c.Origins), Locales: c.Locales, Revision: max(c.Revision, 1),
 		Controller: consent.Controller{Name: c.Controller.Name, Contact: c.Controller.Contact},
 		Banner:     c.Banner.build(c), Keep: c.Choices.keep(), IP: consent.IPPolicy(c.IP), KeepQuery: c.PageQuery,
@@ -123,7 +126,31 @@ func (p purpose) build(locales []string) consent.Purpose {
 		out.Title[l], out.Text[l] = p.title(l), p.text(l)
 	}
 	for _, v := range p.Services {
-		out.Services = append(out.Services, consent.Service{Name: v.Name, Provider: v.Provider, Policy: v.Policy})
+		out.Services = append(out.Services, v.build(locales))
 	}
 	return out
+}
+
+func (v service) build(locales []string) consent.Service {
+	out := consent.Service{ID: v.ID, Name: v.Name, Provider: v.Provider, Policy: v.Policy, Embed: v.Embed}
+	for _, k := range v.Cookies {
+		words := consent.Text{}
+		for _, l := range locales {
+			words[l] = k.Lifetime.in(l)
+		}
+		out.Cookies = append(out.Cookies, consent.Cookie{Name: k.Name, Lifetime: words})
+	}
+	return out
+}
+
+// options is what the site's script does besides asking.
+func (c *config) options() widget.Options {
+	o := widget.Options{Logo: c.Banner.Logo, CookieDomain: c.Cookie.Domain, IgnoreGPC: c.GPC == "ignore", Reload: c.ReloadOnWithdrawal, Signals: c.Signals}
+	if c.Banner.ReopenButton != "none" {
+		o.Reopen = widget.Reopen(c.Banner.ReopenButton)
+	}
+	for _, m := range c.Migrate {
+		o.Migrations = append(o.Migrations, widget.Migration{From: widget.Source(m.From), Cookie: m.Cookie, Names: m.Names})
+	}
+	return o
 }

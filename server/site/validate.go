@@ -45,6 +45,7 @@ func parse(file string, data []byte) (*config, []Problem) {
 		v.checkHandling()
 		v.checkPurposes()
 		v.checkBanner()
+		v.checkBehaviour()
 		v.checkTheme()
 	}
 	return c, sorted(d.problems)

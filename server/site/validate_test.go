@@ -194,19 +194,20 @@ func TestEachMistakeIsReportedAtItsPlace(t *testing.T) {
 }
 
 func TestALanguageWithoutBuiltInTextsNeedsAllOfThem(t *testing.T) {
-	german := strings.NewReplacer("[fr, en]", "[de]", "fr: ", "de: ", ", en: https://shop.example/privacy", "", ", en: Audience measurement", "",
+	icelandic := strings.NewReplacer("[fr, en]", "[is]", "fr: ", "is: ", ", en: https://shop.example/privacy", "", ", en: Audience measurement", "",
 		"      en: We count visits to improve the site.\n", "", ", en: Newsletter", "", ", en: One letter a month.", "",
 		", en: Fraud prevention", "", ", en: We spot suspicious orders.", "").Replace(demo(t))
-	problems := site.Validate("demo.yaml", []byte(german))
+	problems := site.Validate("demo.yaml", []byte(icelandic))
 	if got := found(problems); !slices.Equal(got, []string{"5:11 locale_without_texts"}) {
 		t.Fatalf("got %v", problems)
 	}
-	want := "under banner, add title, text, accept, choose, save, back, reopen, preferences_title, preferences_text, policy_text, necessary in this language"
+	want := "under banner, add title, text, accept, choose, save, back, reopen, preferences_title, preferences_text, policy_text, necessary, legal_basis, basis_consent, basis_legitimate_interest, objection in this language"
 	if !strings.Contains(problems[0].Text, want) {
 		t.Errorf("got %q, want it to say %q", problems[0].Text, want)
 	}
-	complete := strings.Replace(german, "banner:\n", "banner:\n  title: A\n  text: B\n  accept: C\n  choose: D\n  save: E\n  back: F\n"+
-		"  reopen: G\n  preferences_title: H\n  preferences_text: I\n  policy_text: J\n  necessary: K\n", 1)
+	complete := strings.Replace(icelandic, "banner:\n", "banner:\n  title: A\n  text: B\n  accept: C\n  choose: D\n  save: E\n  back: F\n"+
+		"  reopen: G\n  preferences_title: H\n  preferences_text: I\n  policy_text: J\n  necessary: K\n"+
+		"  legal_basis: L\n  basis_consent: M\n  basis_legitimate_interest: N\n  objection: O\n", 1)
 	if problems := site.Validate("demo.yaml", []byte(complete)); problems != nil {
 		t.Errorf("with all texts: %v", problems)
 	}

@@ -72,7 +72,8 @@ type BannerText struct {
 	Necessary                                  Text // label beside a purpose nobody decides on
 	Continue                                   Text // a second way to refuse, at the top of the banner; nil: none
 
-	Bases map[Basis]Text // what the preferences say of each legal basis; nil: nothing
+	Objection Text           // how to object, added to the basis of a purpose that offers it
+	Bases     map[Basis]Text // what the preferences say of each legal basis; nil: nothing
 
 	EmbedText              Text // in place of content that waits; {service} stands for its name
 	EmbedOnce, EmbedAlways Text

@@ -216,6 +216,9 @@ func (s *Site) preferencesWording(locale string) Wording {
 	for _, p := range s.Purposes {
 		sp := p.shown(locale)
 		sp.BasisText = s.Banner.Bases[p.Basis][locale]
+		if objection := s.Banner.Objection[locale]; p.Objection && objection != "" {
+			sp.BasisText += ". " + objection
+		}
 		for _, v := range p.Services {
 			sp.Services = append(sp.Services, v.shown(locale, true))
 		}
