@@ -12,6 +12,7 @@
 //	demo.go     consentd demo: the same, with a shop in front
 //	check.go    consentd check
 //	token.go    consentd token
+//	seal.go     consentd seal, and the ring a running server uses
 //	sql.go      consentd sql
 //	backup.go   consentd backup, and the server's part of it
 //
@@ -45,6 +46,7 @@ type cli struct {
 	Demo    demoCmd    `cmd:"" help:"Run the server with a demo shop in French and English, and print what to try."`
 	Check   checkCmd   `cmd:"" help:"Check site files: every mistake at once, with its line. Exits 1 on an error."`
 	Token   tokenCmd   `cmd:"" help:"Issue an API token (printed alone on standard output), list keys, rotate, revoke."`
+	Seal    sealCmd    `cmd:"" help:"Rotate the keys that seal e-mail addresses and phone numbers."`
 	Sql     sqlCmd     `cmd:"" name:"sql" help:"Run one reading statement against the ClickHouse in use, also while the server runs."`
 	Backup  backupCmd  `cmd:"" help:"Have the running server write a copy of its ledger."`
 	Version versionCmd `cmd:"" help:"Print the version."`

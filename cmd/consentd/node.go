@@ -204,10 +204,13 @@ func (n *node) startEngine(ctx context.Context) (url string, err error) {
 }
 
 func (n *node) openServer() error {
-	seal, err := site.OpenSealKeys(n.flags.seal())
+	keys, err := site.OpenSealKeys(n.flags.seal())
 	if err != nil {
 		return err
 	}
+	watching, stop := context.WithCancel(context.Background())
+	go sealer{keys}.watch(watching, n.log)
+	n.later(func() error { stop(); return nil })
 	proxies, err := n.flags.proxies()
 	if err != nil {
 		return err
@@ -216,7 +219,7 @@ func (n *node) openServer() error {
 	if err != nil {
 		return err
 	}
-	o := server.Options{Ledger: n.ledger, Sites: n.sites, Tokens: n.tokens, Seal: seal.Ring(), Country: country, TrustedProxies: proxies,
+	o := server.Options{Ledger: n.ledger, Sites: n.sites, Tokens: n.tokens, Seal: sealer{keys}, Country: country, TrustedProxies: proxies,
 		Checks: n.checks(), Version: versionString(), Log: n.log, AccessLog: n.flags.AccessLog, Metrics: n.registry}
 	if n.warehouse != nil {
 		o.Warehouse = n.warehouse

@@ -38,7 +38,13 @@ func tokenFor(t *testing.T, data string) string {
 // choose posts one choice over the API and gives status and body.
 func choose(t *testing.T, edge, token, external string) (int, string) {
 	t.Helper()
-	body := fmt.Sprintf(`{"id":%q,"subject":{"external":%q},"surface":"api","method":"accept_all","decisions":{"analytics":true}}`, uuid.Must(uuid.NewV7()), external)
+	return record(t, edge, token, uuid.Must(uuid.NewV7()), "external", external)
+}
+
+// record posts the choice with an id of a subject of any kind.
+func record(t *testing.T, edge, token string, id uuid.UUID, kind, subject string) (int, string) {
+	t.Helper()
+	body := fmt.Sprintf(`{"id":%q,"subject":{%q:%q},"surface":"api","method":"accept_all","decisions":{"analytics":true}}`, id, kind, subject)
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, edge+"/v1/sites/demo/consents", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
@@ -314,6 +320,41 @@ func TestARevokedTokenIsRefusedByTheRunningServer(t *testing.T) {
 		code, body := get(t, url, token)
 		return code == 401 && contains(body, "token_revoked"), body
 	})
+}
+
+// TestASealingKeyRotates: another process adds a key, the running server seals with it, and what was sealed
+// before still opens.
+func TestASealingKeyRotates(t *testing.T) {
+	data := t.TempDir()
+	_, edge := serve(t, data, siteFile(t, origin), "--engine-lib", filepath.Join(data, "none"))
+	token := tokenFor(t, data)
+	sealed := func() (id uuid.UUID) {
+		t.Helper()
+		id = uuid.Must(uuid.NewV7())
+		if code, body := record(t, edge, token, id, "email", "jean@test.example"); code != http.StatusCreated {
+			t.Fatalf("%d %s", code, body)
+		}
+		return id
+	}
+	opens := func(id uuid.UUID) {
+		t.Helper()
+		if _, body := get(t, edge+"/v1/sites/demo/proofs/"+id.String(), token); !contains(body, `"identifier":"jean@test.example"`) {
+			t.Errorf("%s", body)
+		}
+	}
+	first := sealed()
+	opens(first)
+	if _, errs, err := command("seal", "--rotate", "--data", data); err != nil {
+		t.Fatalf("%s %v", errs, err)
+	}
+	if names, err := os.ReadDir(filepath.Join(data, "keys", "seal")); err != nil || len(names) != 2 {
+		t.Errorf("%v %v, want two keys", names, err)
+	}
+	opens(sealed())
+	opens(first)
+	if _, _, err := command("seal", "--data", data); err == nil || !contains(err.Error(), "--rotate") {
+		t.Errorf("without --rotate: %v", err)
+	}
 }
 
 func TestSQLOnlyReads(t *testing.T) {
