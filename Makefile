@@ -10,10 +10,10 @@ ENGINE = storage/engine/node_modules/.installed
 WIDGET = widget/node_modules/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench lint build generate fuzz kill9 chromium clean
+.PHONY: help run test bench screenshots lint build generate fuzz kill9 chromium clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: build $(ENGINE) ## set up everything, start consentd with its own ClickHouse and a demo shop
 	bin/consentd demo
@@ -26,6 +26,10 @@ bench: build $(ENGINE) ## measure against bare Fiber in the same run; writes ben
 
 kill9: build $(ENGINE) ## a thousand kill -9 under load: nothing lost, nothing counted twice
 	$(GO) run ./bench -cycles 1000 kill9
+
+SHOTS ?= bin/screenshots
+screenshots: chromium ## photograph every layout of the banner, light and dark, large and small, into SHOTS
+	$(GO) test ./widget -run '^TestGallery$$' -count=1 -shots '$(abspath $(SHOTS))'
 
 lint: $(WIDGET) ## gofmt, vet, staticcheck, tsc
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }

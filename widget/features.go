@@ -31,6 +31,7 @@ func featuresOf(in Input) features {
 		"BASES":    in.Site.Banner.Bases != nil,
 	}
 	f["SIGNALS"] = f["GOOGLE"] || f["UET"] || f["CLARITY"] || f["MATOMO"] || f["LAYER"]
+	f["BARCONTINUE"] = f["BAR"] && f["CONTINUE"]
 	for _, s := range Sources() {
 		f[migrating(s)] = slices.ContainsFunc(o.Migrations, func(m Migration) bool { return m.From == s })
 	}
@@ -59,6 +60,7 @@ func (f features) define() map[string]string {
 func (f features) sheets() []string {
 	all := []string{"core"}
 	for _, s := range []struct{ feature, name string }{{"BAR", "bar"}, {"BOX", "box"}, {"MODAL", "modal"}, {"CONTINUE", "continue"},
+		{"BARCONTINUE", "continue-bar"},
 		{"LOGO", "logo"}, {"SERVICES", "services"}, {"REOPEN", "reopen"}, {"EMBEDS", "embed"}} {
 		if f[s.feature] {
 			all = append(all, s.name)

@@ -191,8 +191,9 @@ func TestAccessibility(t *testing.T) {
 	if err != nil {
 		t.Fatalf("axe-core is not installed: run npm ci --prefix widget (%v)", err)
 	}
-	_, tab := visit(t, page{body: plain})
+	_, tab := visit(t, page{body: embedded})
 	tab.BannerShown()
+	tab.Until(standIn("film"))
 	widgettest.Eval[bool](tab, string(axe)+";true")
 	violations := func() []violation {
 		tab.Until(still)
@@ -208,6 +209,7 @@ func TestAccessibility(t *testing.T) {
 			{"prefers-color-scheme", "light", 320, 568},
 			{"prefers-color-scheme", "dark", 375, 740},
 			{"forced-colors", "active", 640, 400}, // 1280 × 800 at 200 %
+			{"prefers-color-scheme", "light", 640, 400},
 		} {
 			tab.Width(c.width, c.height, false)
 			tab.Prefer(c.feature, c.value)
@@ -216,7 +218,7 @@ func TestAccessibility(t *testing.T) {
 			}
 		}
 	}
-	everywhere("banner")
+	everywhere("banner and placeholders")
 	tab.Press("#choose")
 	tab.PreferencesShown()
 	everywhere("preferences")

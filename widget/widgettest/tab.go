@@ -148,7 +148,7 @@ func Eval[T any](t *Tab, js string) T {
 	t.tb.Helper()
 	v, err := chromedp.Run(t.ctx, chromedp.Evaluate[T](js, chromedp.EvalAwaitPromise))
 	if err != nil {
-		t.tb.Fatalf("evaluating %s: %v", js, err)
+		t.tb.Fatalf("evaluating %s: %v\n%s", js, err, strings.Join(t.Messages(), "\n"))
 	}
 	return v
 }

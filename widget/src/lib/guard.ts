@@ -4,7 +4,7 @@ import { report } from './report';
 export function guard<A extends unknown[]>(fn: (...args: A) => unknown): (...args: A) => void {
   return (...args) => {
     try {
-      fn(...args);
+      fn.apply(undefined, args); // to spread is to iterate, which pages have broken
     } catch (err) {
       report(err);
     }

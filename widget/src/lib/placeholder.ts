@@ -35,16 +35,17 @@ export function placeholder(
     ),
   );
 
+  // Out of the flow before the element is measured: in it, the placeholder would push the element away.
+  const place = (rest: string) => box.replaceSync(`:host{position:absolute!important;${rest}}`);
   const fit = () => {
     const { offsetLeft, offsetTop, offsetWidth, offsetHeight } = el;
     if (offsetWidth && offsetHeight) {
-      box.replaceSync(
-        `:host{position:absolute!important;left:${offsetLeft}px!important;top:${offsetTop}px!important;width:${offsetWidth}px!important;height:${offsetHeight}px!important}`,
-      );
-    }
+      place(`left:${offsetLeft}px!important;top:${offsetTop}px!important;width:${offsetWidth}px!important;height:${offsetHeight}px!important`);
+    } else box.replaceSync('');
   };
   const observer = new ResizeObserver(fit);
   el.inert = true;
+  place('');
   el.before(host);
   observer.observe(el);
   observer.observe(el.offsetParent || document.body);

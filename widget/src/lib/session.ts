@@ -48,15 +48,15 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
   const decided = (): Decisions => choice()?.decisions ?? {};
   const complete = () => every(asked, (id) => decided()[id] !== undefined);
   const page = () => location.origin + location.pathname + (site.query ? location.search : '');
-  const pass = gate(allowed, nonce, (el, purpose, once) => {
-    if (!USES_EMBEDS) return undefined;
-    return embed(
-      el, purpose, text,
-      (service) => displayed(`embed:${service}`),
-      () => { once(); el.focus(); },
-      (service) => { decide(`embed:${service}`, 'custom', { [purpose]: true }); el.focus(); },
-    );
-  });
+  const pass = gate(allowed, nonce, (el, purpose, once) =>
+    USES_EMBEDS
+      ? embed(
+          el, purpose, text,
+          (service) => displayed(`embed:${service}`),
+          () => { once(); el.focus(); },
+          (service) => { decide(`embed:${service}`, 'custom', { [purpose]: true }); el.focus(); },
+        )
+      : undefined);
 
   function allowed(purpose: string): boolean {
     if (USES_MIGRATE && purpose[0] === '!') return !!lost[purpose.slice(1)];

@@ -1,0 +1,178 @@
+package widget_test
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/consentd/consentd/widget"
+	"github.com/consentd/consentd/widget/widgettest"
+)
+
+func TestWhatServicesKeepGoesWithTheirConsent(t *testing.T) {
+	const plant = `(() => {
+		document.cookie = "_lp_id=1;path=/"; document.cookie = "_lp_deep=1;path=/rayon"; document.cookie = "lp.session=1;path=/";
+		document.cookie = "lpXsession=1;path=/"; document.cookie = "basket=1;path=/";
+		localStorage._lp_queue = sessionStorage._lp_tab = localStorage.basket = "1";
+		return true;
+	})()`
+	const left = `[document.cookie.split("; ").map(c => c.split("=")[0]), Object.keys(localStorage), Object.keys(sessionStorage)].flat().filter(k => !k.startsWith("consentd")).sort().join(" ")`
+	_, tab := visit(t, page{body: `<button data-consentd="withdraw">Withdraw</button>`})
+	tab.Press("#accept")
+	tab.NothingShown()
+	widgettest.Eval[bool](tab, plant)
+	tab.Until(answered)
+	tab.Reload()
+	tab.NothingShown()
+	const everything = "_lp_deep _lp_id _lp_queue _lp_tab basket basket lp.session lpXsession"
+	if got := widgettest.Eval[string](tab, left); got != everything {
+		t.Fatalf("with consent there is %q", got) // the control
+	}
+	widgettest.Eval[bool](tab, `(document.querySelector("[data-consentd]").click(), true)`) // one click, as accepting was
+	tab.Until(`!consentd.has("analytics")`)
+	if got := widgettest.Eval[string](tab, left); got != "basket basket lpXsession" {
+		t.Errorf("after the withdrawal there is %q", got)
+	}
+	widgettest.Eval[bool](tab, plant) // a tag that was still running
+	tab.Until(answered)
+	tab.Reload()
+	tab.NothingShown()
+	if got := widgettest.Eval[string](tab, left); got != "basket basket lpXsession" {
+		t.Errorf("on the next page there is %q", got)
+	}
+}
+
+func TestSignals(t *testing.T) {
+	in := input(t, shop())
+	in.Options.Signals = signals
+	in.Options.Signals.UET, in.Options.Signals.DataLayer = "ads", true
+	in.Options.Signals.Clarity = widget.Clarity{AdStorage: "ads", AnalyticsStorage: "analytics"}
+	in.Options.Signals.Matomo = widget.Matomo{Tracking: "analytics", Cookies: "ads"}
+	s := newStand(t, in, page{})
+	tab := newTab(t)
+	tab.Open(s.site.URL)
+	tab.BannerShown()
+	const heard = `JSON.stringify([(window.dataLayer ?? []).map(e => e.event ? e : [...e]), window.uetq, window._paq, [...(window.clarity?.q ?? [])].map(e => [...e])])`
+	states := func(ads, analytics string) string {
+		b, _ := json.Marshal(map[string]string{"ad_storage": ads, "ad_user_data": ads, "ad_personalization": ads, "analytics_storage": analytics,
+			"functionality_storage": "granted", "personalization_storage": "denied", "security_storage": "granted"})
+		return string(b)
+	}
+	check := func(when, want string) {
+		t.Helper()
+		if got := widgettest.Eval[string](tab, heard); got != want {
+			t.Errorf("%s\n got %s\nwant %s", when, got, want)
+		}
+	}
+	def := `["consent","default",` + states("denied", "denied") + `]`
+	uet := `"consent","default",{"ad_storage":"denied"}`
+	check("before a choice", `[[`+def+`],[`+uet+`],null,[]]`)
+	tab.Press("#choose")
+	tab.PreferencesShown()
+	tab.Press(`dialog [name="analytics"]`)
+	tab.Press("#save")
+	tab.NothingShown()
+	update := `["consent","update",` + states("denied", "granted") + `],{"event":"consentd_change","consentd":{"analytics":true,"ads":false,"audience":true}}`
+	tools := `["setConsentGiven"],["forgetCookieConsentGiven"]],[["consentv2",{"ad_Storage":"denied","analytics_Storage":"granted"}]]]`
+	check("on the choice", `[[`+def+`,`+update+`],[`+uet+`,"consent","update",{"ad_storage":"denied"}],[`+tools)
+	tab.Until(answered)
+	tab.Reload()
+	tab.NothingShown()
+	check("on return", `[[`+update+`],["consent","update",{"ad_storage":"denied"}],[`+tools)
+	quiet(t, tab)
+}
+
+func TestGlobalPrivacyControl(t *testing.T) {
+	const on = `Object.defineProperty(navigator, "globalPrivacyControl", {value: true})`
+	in := input(t, shop())
+	s := newStand(t, in, page{body: gated})
+	tab := newTab(t)
+	tab.BeforeScripts(on)
+	tab.Open(s.site.URL)
+	tab.NothingShown()
+	c := got(t, s, &s.consents, 1)[0]
+	if c.Surface != "signal" || c.Method != "reject_all" || c.Wording != "" || !maps.Equal(c.Decisions, nothing) {
+		t.Errorf("consent %+v", c)
+	}
+	got(t, s, &s.prompts, 0)
+	// An explicit choice comes later, and stands.
+	widgettest.Eval[bool](tab, `(consentd.open(), true)`)
+	tab.PreferencesShown()
+	tab.Press("dialog #accept")
+	tab.NothingShown()
+	got(t, s, &s.consents, 2)
+	tab.Until(answered)
+	tab.Reload()
+	tab.Until(ran + `.endsWith("last")`)
+	if !widgettest.Eval[bool](tab, `consentd.has("ads")`) {
+		t.Error("the signal has overridden an explicit choice")
+	}
+	got(t, s, &s.consents, 2)
+
+	in.Options.IgnoreGPC = true
+	ignoring := newStand(t, in, page{})
+	other := newTab(t)
+	other.BeforeScripts(on)
+	other.Open(ignoring.site.URL)
+	other.BannerShown()
+}
+
+func TestMovingFromAnotherTool(t *testing.T) {
+	for name, c := range map[string]struct {
+		m       widget.Migration
+		stored  string // JavaScript that leaves what the tool stored
+		body    string
+		want    map[string]bool // imported; nil: nothing
+		asked   bool            // the banner still asks
+		scripts []string
+	}{
+		"Klaro": {widget.Migration{From: widget.FromKlaro, Names: map[string]string{"loupe": "analytics", "river": "ads", "panneau": "ads", "compteur": "audience"}},
+			`document.cookie = "klaro=" + encodeURIComponent('{"loupe":true,"river":true,"panneau":false,"compteur":false}') + ";path=/"`,
+			`<script type="text/plain" data-type="application/javascript" data-name="loupe" data-src="/loupe.js"></script><script type="text/plain" data-name="river" data-src="/river.js"></script><div data-name="someone">x</div>`,
+			map[string]bool{"analytics": true, "ads": false, "audience": false}, false, []string{"/loupe.js"}},
+		"cookieconsent": {widget.Migration{From: widget.FromCookieConsent, Names: map[string]string{"stats": "analytics", "marketing": "ads", "count": "audience"}},
+			`document.cookie = "cc_cookie=" + encodeURIComponent(JSON.stringify({categories: ["stats", "count"], consentTimestamp: new Date(Date.now() - 864e6)})) + ";path=/"`,
+			`<script type="text/plain" data-category="stats" data-src="/stats.js"></script><script type="text/plain" data-category="!stats" data-src="/gone.js"></script><script type="text/plain" data-category="marketing" data-src="/marketing.js"></script>`,
+			map[string]bool{"analytics": true, "ads": false, "audience": true}, false, []string{"/stats.js"}},
+		"tarteaucitron, half decided": {widget.Migration{From: widget.FromTarteaucitron, Names: map[string]string{"loupe": "analytics", "river": "ads"}},
+			`document.cookie = "tarteaucitron=!loupe=true!river=wait;path=/"`, `<script type="text/plain" data-consent="analytics" data-src="/loupe.js"></script>`,
+			map[string]bool{"analytics": true}, true, []string{"/loupe.js"}},
+		"nothing stored":          {widget.Migration{From: widget.FromKlaro, Names: map[string]string{"loupe": "analytics"}}, `0`, ``, nil, true, nil},
+		"something else's cookie": {widget.Migration{From: widget.FromKlaro, Names: map[string]string{"loupe": "analytics"}}, `document.cookie = "klaro=%7Bbroken;path=/"`, ``, nil, true, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			in := input(t, shop())
+			in.Options.Migrations = []widget.Migration{c.m}
+			s := newStand(t, in, page{body: c.body})
+			tab := newTab(t)
+			tab.BeforeScripts(c.stored)
+			tab.Open(s.site.URL)
+			if c.asked {
+				tab.BannerShown()
+			} else {
+				tab.NothingShown()
+			}
+			if c.want == nil {
+				got(t, s, &s.prompts, 1)
+				got(t, s, &s.consents, 0)
+				return
+			}
+			if p := got(t, s, &s.consents, 1)[0]; p.Surface != "import" || p.Wording != "" || !maps.Equal(p.Decisions, c.want) {
+				t.Errorf("imported %+v", p)
+			}
+			s.awaitScript(c.scripts[0])
+			if got := s.scripts(); !slices.Equal(got, c.scripts) {
+				t.Errorf("asked for %s, want %s", got, c.scripts)
+			}
+			if strings.Contains(c.body, "!stats") {
+				widgettest.Eval[bool](tab, `(consentd.withdraw(), true)`)
+				s.awaitScript("/gone.js")
+				if got := s.scripts(); !slices.Contains(got, "/gone.js") {
+					t.Errorf("what runs on withdrawal has not: %s", got)
+				}
+			}
+		})
+	}
+}
