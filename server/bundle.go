@@ -86,6 +86,16 @@ func sendBundle(ctx *fasthttp.RequestCtx, b *widget.Bundle, pinned bool) {
 	}
 }
 
+// declarations serves what TypeScript needs to know of window.consentd.
+func (s *Server) declarations(c *fiber.Ctx, _ *view) error {
+	h := &c.Context().Response.Header
+	h.Set(fasthttp.HeaderCacheControl, bundleCache)
+	public(h)
+	h.SetContentType("text/plain; charset=utf-8")
+	c.Context().Response.SetBodyString(widget.Declarations())
+	return nil
+}
+
 // missingScript tells the owner of the page, in the only place they look. why is one of our sentences.
 func missingScript(ctx *fasthttp.RequestCtx, why string) {
 	h := &ctx.Response.Header

@@ -37,6 +37,9 @@ func (s *Server) record(c *fiber.Ctx, v *view) error {
 	if err != nil {
 		return err
 	}
+	if cand.Via == admit.Browser {
+		s.keepOverHTTP(ctx, v)
+	}
 	s.answerChoice(ctx, p, receipt, cand.Via)
 	return nil
 }

@@ -11,8 +11,9 @@ import (
 // maxAge is how long a browser may remember a preflight, in seconds; Chromium cuts it to two hours.
 const maxAge = "7200"
 
-// allowOrigin lets a page of the site read the answer: its own origin is echoed, never a wildcard, and never
-// with credentials. The script reads Date, to mend a proof id made by a wrong clock, and Retry-After.
+// allowOrigin lets a page of the site read the answer: its own origin is echoed, never a wildcard. Credentials are
+// allowed where the site shares its cookie by domain: this server may stand on it, and the only cookie it looks at
+// is the choice itself. The script reads Date, to mend a proof id made by a wrong clock, and Retry-After.
 func (v *view) allowOrigin(ctx *fasthttp.RequestCtx) {
 	h := &ctx.Response.Header
 	h.SetCanonical(headerVary, varyOrigin)
@@ -20,6 +21,9 @@ func (v *view) allowOrigin(ctx *fasthttp.RequestCtx) {
 	if len(origin) > 0 && v.site.AllowsOrigin(text(origin)) {
 		h.SetCanonical(headerAllowOrigin, origin)
 		h.SetCanonical(headerExposeHeaders, exposed)
+		if v.site.Options.CookieDomain != "" {
+			h.Set(fasthttp.HeaderAccessControlAllowCredentials, "true")
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ func (s *Server) routes() []route {
 		{method: get, path: "/openapi.yaml", do: s.openapi},
 		{method: get, path: "/docs", do: s.docs},
 		{method: get, path: "/.well-known/gpc.json", do: s.gpc},
+		{method: get, path: "/consentd.d.ts", do: s.declarations},
 	}
 }
 

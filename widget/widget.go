@@ -16,6 +16,8 @@
 //	contrast.go  the contrast of two colours (WCAG 2.2)
 //	source.go    the TypeScript of src, embedded, and the two modules written for each site
 //	encode.go    brotli, gzip, hash, ETag and SRI of a finished script
+//	types.go     Declarations: consentd.d.ts
+//	snippet.go   Snippet: what a page carries
 //	cache.go     Cache: one build for each version of a site
 //	src/         the TypeScript; src/lib has one export in each file
 //	widgettest/  a real Chromium for tests, here and in other packages
@@ -28,7 +30,7 @@
 //
 // A held script may name several purposes, all needed, and be inline; data-type="module" makes a module of it.
 // Under a policy with nonces it carries the page's nonce, as every script does. A page that lists its Trusted
-// Types policies lists "consentd". The API is window.consentd (src/lib/expose.ts); a choice is told by the event
+// Types policies lists "consentd". The API is window.consentd (consentd.d.ts); a choice is told by the event
 // consentd:change on document. It is kept under consentd_{site}, as src/lib/encodeChoice.ts says.
 //
 // # What the bundle asks of its server

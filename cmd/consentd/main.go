@@ -11,6 +11,7 @@
 //	serve.go    consentd serve
 //	demo.go     consentd demo: the same, with a shop in front
 //	check.go    consentd check
+//	snippet.go  consentd snippet
 //	token.go    consentd token
 //	seal.go     consentd seal, and the ring a running server uses
 //	sql.go      consentd sql
@@ -45,6 +46,7 @@ type cli struct {
 	Serve   serveCmd   `cmd:"" help:"Run the server: collect choices, answer lookups, ship proofs to ClickHouse."`
 	Demo    demoCmd    `cmd:"" help:"Run the server with a demo shop in French and English, and print what to try."`
 	Check   checkCmd   `cmd:"" help:"Check site files: every mistake at once, with its line. Exits 1 on an error."`
+	Snippet snippetCmd `cmd:"" help:"Print what the pages of a site carry: the script tag and, where Google or Microsoft are told of choices, what says denied before."`
 	Token   tokenCmd   `cmd:"" help:"Issue an API token (printed alone on standard output), list keys, rotate, revoke."`
 	Seal    sealCmd    `cmd:"" help:"Rotate the keys that seal e-mail addresses and phone numbers."`
 	Sql     sqlCmd     `cmd:"" name:"sql" help:"Run one reading statement against the ClickHouse in use, also while the server runs."`

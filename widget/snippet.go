@@ -1,0 +1,57 @@
+package widget
+
+import (
+	"errors"
+	"fmt"
+	"html"
+	"net/url"
+	"strings"
+
+	"github.com/consentd/consentd/storage/consent"
+)
+
+// ErrSnippet means that an address or name cannot stand in a snippet.
+var ErrSnippet = errors.New("widget: a snippet needs an https or http address and the id of a site")
+
+// defaultWait is how long Google's tags wait for the choice of a returning visitor, in ms (Google, "wait_for_update").
+const defaultWait = 500
+
+// Snippet gives the markup a page carries first in its head. The script tag is all a page needs; where the site
+// tells Google or Microsoft of choices, an inline script in front of it says "denied" before any tag can ask, and
+// keeps their queues until the tags come. nonce, if not empty, is the page's (CSP).
+func Snippet(edge, site, nonce string, s Signals) (string, error) {
+	u, err := url.Parse(strings.TrimSuffix(edge, "/"))
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || !consent.ValidSiteID(site) {
+		return "", ErrSnippet
+	}
+	attribute := ""
+	if nonce != "" {
+		attribute = ` nonce="` + html.EscapeString(nonce) + `"`
+	}
+	var b strings.Builder
+	if lines := s.defaults(); len(lines) > 0 {
+		fmt.Fprintf(&b, "<script%s>\n%s\n</script>\n", attribute, strings.Join(lines, "\n"))
+	}
+	fmt.Fprintf(&b, "<script src=\"%s/s/%s.js\"%s defer></script>\n", html.EscapeString(u.String()), site, attribute)
+	return b.String(), nil
+}
+
+// defaults are the lines of the inline script.
+func (s Signals) defaults() []string {
+	var lines []string
+	if s.ConsentMode != (ConsentMode{}) {
+		lines = append(lines, "window.dataLayer = window.dataLayer || [];", "function gtag() { dataLayer.push(arguments); }", "gtag('consent', 'default', {")
+		for _, sig := range s.ConsentMode.All() {
+			state := "denied"
+			if sig.Name == "security_storage" && sig.Purpose == "" {
+				state = "granted"
+			}
+			lines = append(lines, fmt.Sprintf("  %s: '%s',", sig.Name, state))
+		}
+		lines = append(lines, fmt.Sprintf("  wait_for_update: %d", defaultWait), "});")
+	}
+	if s.UET != "" {
+		lines = append(lines, "window.uetq = window.uetq || [];", "window.uetq.push('consent', 'default', { ad_storage: 'denied' });")
+	}
+	return lines
+}
