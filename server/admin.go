@@ -7,12 +7,14 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Admin serves /metrics, /readyz and /debug/pprof. It asks nobody who they are: it belongs on a loopback
+// Admin serves /metrics, /readyz, /preview/{site} and /debug/pprof. It asks nobody who they are: it belongs on a loopback
 // address or a private network.
 func (s *Server) Admin() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.opt.Metrics, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /readyz", s.adminReadyz)
+	mux.HandleFunc("GET /preview/{site}", s.preview)
+	mux.HandleFunc("GET /preview/{site}/{part...}", s.preview)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)

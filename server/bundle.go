@@ -96,13 +96,17 @@ func (s *Server) declarations(c *fiber.Ctx, _ *view) error {
 	return nil
 }
 
-// missingScript tells the owner of the page, in the only place they look. why is one of our sentences.
+// missingScript tells the owner of the page, in the only place they look. why is one of our sentences. A browser
+// runs no script that comes with 404: to one that asks for a script (Sec-Fetch-Dest) it comes with 200.
 func missingScript(ctx *fasthttp.RequestCtx, why string) {
 	h := &ctx.Response.Header
 	h.Set(fasthttp.HeaderCacheControl, missingCache)
 	public(h)
 	h.SetContentType(mimeScript)
-	ctx.Response.SetStatusCode(fasthttp.StatusNotFound)
+	h.Set(fasthttp.HeaderVary, "Sec-Fetch-Dest")
+	if text(ctx.Request.Header.Peek("Sec-Fetch-Dest")) != "script" {
+		ctx.Response.SetStatusCode(fasthttp.StatusNotFound)
+	}
 	ctx.Response.SetBodyString("// consentd: " + why + ".\nconsole.warn(\"consentd: " + why + ".\");\n")
 }
 

@@ -232,6 +232,9 @@ func TestTheScriptTag(t *testing.T) {
 			strings.Contains(r.header.Get("Cache-Control"), "immutable") {
 			t.Errorf("%s: %d %v %s", path, r.status, r.header, r.body)
 		}
+		if run := k.do("GET", path, "", "Sec-Fetch-Dest: script"); run.status != 200 || run.body != r.body || run.header.Get("Vary") != "Sec-Fetch-Dest" {
+			t.Errorf("%s, asked for by a script tag: %d %v", path, run.status, run.header) // browsers run no 404
+		}
 	}
 	for _, path := range []string{"/s/demo", "/s/.js", "/s/demo..js", "/s/demo.a.b.js", "/s/demo.css", "/s/"} {
 		r := k.do("GET", path, "")
