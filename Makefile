@@ -10,7 +10,7 @@ ENGINE = storage/engine/node_modules/.installed
 WIDGET = widget/node_modules/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench screenshots lint build generate fuzz kill9 chromium clean
+.PHONY: help run test bench bench-widget screenshots lint build generate fuzz kill9 chromium clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ bench: build $(ENGINE) ## measure against bare Fiber in the same run; writes ben
 
 kill9: build $(ENGINE) ## a thousand kill -9 under load: nothing lost, nothing counted twice
 	$(GO) run ./bench -cycles 1000 kill9
+
+bench-widget: $(WIDGET) chromium ## what the banner costs a first visit, beside three others, on a slowed browser
+	$(GO) test ./widget -run '^$$' -bench Banners -benchtime 7x -timeout 20m
 
 SHOTS ?= bin/screenshots
 screenshots: chromium ## photograph every layout of the banner, light and dark, large and small, into SHOTS

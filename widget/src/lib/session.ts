@@ -67,7 +67,8 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
   function displayed(surface: Surface): void {
     if (prompts[surface]) return;
     const prompt = (prompts[surface] = uuid());
-    void post(edge + 'prompts', json({ prompt, surface, wording: text.hashes[surface], locale: text.lang, page: page() }));
+    const body = json({ prompt, surface, wording: text.hashes[surface], locale: text.lang, page: page() });
+    setTimeout(() => void post(edge + 'prompts', body)); // what is displayed comes first
   }
 
   /** Keeps decisions and reports them. A part of them changes nothing about when the rest was decided. */
