@@ -27,7 +27,6 @@ const gated = `<main><h1>Alba</h1><button data-consentd="open">Cookies</button><
 const ran = `(window.ran ?? []).join(" ")`
 
 var (
-	asked   = []string{"ads", "analytics", "audience"}
 	nothing = map[string]bool{"ads": false, "analytics": false, "audience": false}
 	all     = map[string]bool{"ads": true, "analytics": true, "audience": true}
 )
