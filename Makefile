@@ -19,7 +19,7 @@ run: build $(ENGINE) ## set up everything, start consentd with its own ClickHous
 	bin/consentd demo
 
 test: build $(ENGINE) $(WIDGET) chromium ## run every test, on a real ClickHouse, a real browser, a real disk
-	$(GO) test -timeout 22m ./...
+	$(GO) test -count=1 -timeout 22m ./...
 
 bench: build $(ENGINE) ## measure against bare Fiber in the same run; writes bench/RESULTS.md
 	$(GO) run ./bench
