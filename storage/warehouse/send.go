@@ -43,12 +43,13 @@ func (w *Warehouse) SendWordings(ctx context.Context, token string, _ uint64, pu
 	return w.send(ctx, "wordings", wordingsInto, token, len(pubs), func() columns { return wordingsColumns(pubs) })
 }
 
-// insertSettings of every batch. Roll-ups deduplicate on their own: when an insert dies between a table
-// and its roll-up, the retry is dropped by the table but still reaches the roll-up.
+// insertSettings of every batch. The server's own deduplication is off: after a kill -9 its log has been seen
+// to hold the token of a part that was gone, and the resend was dropped as a duplicate. Replacing keys and
+// bitmaps count a batch that comes twice once.
 func insertSettings(token string) clickhouse.Settings {
 	return clickhouse.Settings{
 		"async_insert":               0,
-		"insert_deduplicate":         1,
+		"insert_deduplicate":         0,
 		"insert_deduplication_token": token,
 		"deduplicate_blocks_in_dependent_materialized_views": 1,
 		"max_partitions_per_insert_block":                    0, // a backlog may span any number of months
