@@ -159,7 +159,7 @@ func (s *Server) answerChoice(ctx *fasthttp.RequestCtx, p *consent.Proof, r ledg
 	b = strconv.AppendUint(b, r.Seq, 10)
 	if !p.Wording.IsZero() {
 		b = append(b, `,"wording":"`...)
-		b = appendHex(b, p.Wording[:])
+		b = consent.AppendHex(b, p.Wording[:])
 		b = append(b, '"')
 	}
 	b = append(b, `,"decisions":`...)
@@ -273,12 +273,4 @@ func readDecisions(r *wire.Reader) []consent.Choice {
 		all = append(all, consent.Choice{Purpose: purpose, Granted: r.Bool()})
 	}
 	return append([]consent.Choice(nil), all...)
-}
-
-func appendHex(b, src []byte) []byte {
-	const digits = "0123456789abcdef"
-	for _, c := range src {
-		b = append(b, digits[c>>4], digits[c&15])
-	}
-	return b
 }

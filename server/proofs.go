@@ -78,7 +78,7 @@ func (s *Server) appendProof(b []byte, v *view, r *warehouse.Recorded) []byte {
 	b = append(b, `,"erased":false,"personal":`...)
 	b = r.Personal.AppendPersonal(b)
 	b = append(b, `,"salt":"`...)
-	b = appendHex(b, r.Personal.Salt[:])
+	b = consent.AppendHex(b, r.Personal.Salt[:])
 	b = append(b, '"')
 	if len(r.Personal.Identifier) == 0 {
 		return b

@@ -99,7 +99,8 @@ func (m *Millis) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-func appendHex(b []byte, src []byte) []byte {
+// AppendHex appends the lower hex digits of src.
+func AppendHex(b []byte, src []byte) []byte {
 	for _, c := range src {
 		b = append(b, lowerHex[c>>4], lowerHex[c&15])
 	}

@@ -69,7 +69,7 @@ type Proof struct {
 // SHA-256(0x00 ‖ these bytes) (RFC 6962 §2.1).
 func (f *Facts) AppendFacts(b []byte) []byte {
 	b = append(b, `{"commitment":"`...)
-	b = appendHex(b, f.Commitment[:])
+	b = AppendHex(b, f.Commitment[:])
 	b = append(b, `","country":`...)
 	b = AppendJSONString(b, f.Country)
 	b = append(b, `,"decisions":`...)
@@ -98,7 +98,7 @@ func (f *Facts) AppendFacts(b []byte) []byte {
 	b = AppendJSONString(b, f.Surface)
 	b = append(b, `,"type":"consent","v":1,"wording":"`...)
 	if !f.Wording.IsZero() {
-		b = appendHex(b, f.Wording[:])
+		b = AppendHex(b, f.Wording[:])
 	}
 	return append(b, `"}`...)
 }
@@ -122,15 +122,15 @@ func AppendDecisions(b []byte, decisions []Choice) []byte {
 
 // AppendUUID appends the 36 characters of id.
 func AppendUUID(b []byte, id uuid.UUID) []byte {
-	b = appendHex(b, id[0:4])
+	b = AppendHex(b, id[0:4])
 	b = append(b, '-')
-	b = appendHex(b, id[4:6])
+	b = AppendHex(b, id[4:6])
 	b = append(b, '-')
-	b = appendHex(b, id[6:8])
+	b = AppendHex(b, id[6:8])
 	b = append(b, '-')
-	b = appendHex(b, id[8:10])
+	b = AppendHex(b, id[8:10])
 	b = append(b, '-')
-	return appendHex(b, id[10:16])
+	return AppendHex(b, id[10:16])
 }
 
 // AppendPersonal appends the canonical JSON of p (RFC 8785, version 1): what the commitment covers.
@@ -142,7 +142,7 @@ func (p *Personal) AppendPersonal(b []byte) []byte {
 	b = append(b, `","page":`...)
 	b = AppendJSONString(b, p.Page)
 	b = append(b, `,"subject":"`...)
-	b = appendHex(b, p.Subject[:])
+	b = AppendHex(b, p.Subject[:])
 	b = append(b, `","subject_kind":"`...)
 	b = append(b, p.Kind...)
 	b = append(b, `","user_agent":`...)

@@ -16,8 +16,8 @@ const MaxBatch = 100_000
 // SendProofs stores proofs[i] as seq first+i of the edge named in it: the personal part, then the facts, each in
 // one synchronous insert. It returns nil once both are queryable, roll-ups included.
 //
-// The same token must always come with the same rows in the same order: the server drops what it has seen
-// under a token. After an error the outcome is unknown, and sending again is safe. When the error is a
+// The token names the batch in the server's records; it does not make the server drop anything (see
+// insertSettings). After an error the outcome is unknown, and sending again is safe. When the error is a
 // RowsError (interface Poison() bool), the rows are refused for good.
 //
 // # Why the personal part first
