@@ -4,14 +4,16 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 )
 
-// keptVersions is how many bundles of a site stay at hand: a page printed before a change of configuration
-// goes on asking for the script of its time.
+// keptVersions is how many bundles of a site, for each choice of locales, stay at hand: a page printed before a
+// change of configuration goes on asking for the script of its time.
 const keptVersions = 8
 
-// Cache builds each version of a site once and keeps the latest few of each site. It is safe for concurrent
+// Cache builds each version of a site once and keeps the latest few of each site
+// and choice of locales. It is safe for concurrent
 // use; those who ask for a bundle that is being built wait for that build.
 type Cache struct {
 	mu    sync.Mutex
@@ -20,9 +22,10 @@ type Cache struct {
 
 // version is one bundle, built by whoever comes first.
 type version struct {
-	key    [sha256.Size]byte // of parts: what the bundle is made of
-	build  func() (*Bundle, error)
-	bundle *Bundle // set by build, read after it
+	key     [sha256.Size]byte // of parts: what the bundle is made of
+	locales string            // Input.Locales
+	build   func() (*Bundle, error)
+	bundle  *Bundle // set by build, read after it
 }
 
 // NewCache makes an empty cache.
@@ -35,10 +38,10 @@ func (c *Cache) Build(in Input) (*Bundle, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.version(in.Site.ID, p).build()
+	return c.version(in.Site.ID, strings.Join(in.Locales, " "), p).build()
 }
 
-func (c *Cache) version(site string, p parts) *version {
+func (c *Cache) version(site, locales string, p parts) *version {
 	key := sha256.Sum256(fmt.Appendf(nil, "%s\n%s\n%v\n%s", p.theme, p.place, p.features, p.data)) // maps print sorted
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -46,7 +49,7 @@ func (c *Cache) version(site string, p parts) *version {
 	if i := slices.IndexFunc(all, func(v *version) bool { return v.key == key }); i >= 0 {
 		return all[i]
 	}
-	v := &version{key: key}
+	v := &version{key: key, locales: locales}
 	v.build = sync.OnceValues(func() (*Bundle, error) {
 		b, err := p.build()
 		c.mu.Lock()
@@ -54,8 +57,22 @@ func (c *Cache) version(site string, p parts) *version {
 		v.bundle = b
 		return b, err
 	})
-	c.sites[site] = append(all[max(0, len(all)-keptVersions+1):], v)
+	c.sites[site] = append(forgetOldest(all, locales), v)
 	return v
+}
+
+// forgetOldest makes room for one more version of some locales.
+func forgetOldest(all []*version, locales string) []*version {
+	same, oldest := 0, 0
+	for i, v := range slices.Backward(all) {
+		if v.locales == locales {
+			same, oldest = same+1, i
+		}
+	}
+	if same < keptVersions {
+		return all
+	}
+	return slices.Delete(all, oldest, oldest+1)
 }
 
 // Find gives a bundle that was built for a site, by its Hash.

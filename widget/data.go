@@ -100,14 +100,18 @@ type localeData struct {
 // of the button that opens the preferences again, which stands on no surface.
 func encodeSite(in Input) ([]byte, error) {
 	site, o := in.Site, in.Options
-	if len(site.Locales) == 0 {
+	locales := in.locales()
+	if len(locales) == 0 {
 		return nil, fmt.Errorf("%w: the site has no locale", ErrWordings)
 	}
 	d := siteData{
 		ID: site.ID, Print: fingerprint(site), Keep: int64(cmp.Or(site.Keep, DefaultKeep) / time.Second), Query: site.KeepQuery,
 		Controller: [2]string{site.Controller.Name, site.Controller.Contact}, Domain: o.CookieDomain, Logo: o.Logo,
 	}
-	for _, locale := range site.Locales {
+	for i, locale := range locales {
+		if !slices.Contains(site.Locales, locale) || slices.Contains(locales[:i], locale) {
+			return nil, fmt.Errorf("%w: locale %q is not one of the site's, or is there twice", ErrWordings, locale)
+		}
 		pair, err := findPair(site, in.Wordings, locale)
 		if err != nil {
 			return nil, err

@@ -71,12 +71,28 @@ type Input struct {
 	Wordings []*consent.Published
 	Theme    Theme
 	Options  Options
+	// Locales are those of Site.Locales this script shall speak, the fallback first; empty means all of them, in
+	// the site's order. A script of fewer locales differs in nothing else: a choice made with one holds with
+	// another. One whose Brotli is longer than Budget is better split, one locale a script.
+	Locales []string
+}
+
+// Budget is how long a script may be, in bytes of brotli: about where a second request costs less than more bytes
+// in the first, and what the project promises (DESIGN §11).
+const Budget = 8 << 10
+
+// locales are those the script speaks.
+func (in Input) locales() []string {
+	if len(in.Locales) > 0 {
+		return in.Locales
+	}
+	return in.Site.Locales
 }
 
 // Bundle is one finished script.
 type Bundle struct {
 	JS     []byte // UTF-8
-	Brotli []byte // Content-Encoding: br
+	Brotli []byte // Content-Encoding: br; see Budget
 	Gzip   []byte // Content-Encoding: gzip
 
 	Hash      string // first 16 hex digits of SHA-256(JS), for {site}.{hash}.js

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -88,13 +89,12 @@ var signals = widget.Signals{ConsentMode: widget.ConsentMode{AdStorage: "ads", A
 // Banner, preferences, gating, contextual consent, removal of cookies and Consent Mode, in French and English, with
 // four purposes, have 8 KiB (DESIGN §11).
 func TestBudget(t *testing.T) {
-	const budget = 8 << 10
 	in := input(t, shop())
 	in.Options.Signals = signals
 	b := build(t, in)
 	t.Logf("js %d, gzip %d, brotli %d bytes", len(b.JS), len(b.Gzip), len(b.Brotli))
-	if len(b.Brotli) > budget {
-		t.Errorf("%d bytes of brotli, the budget is %d", len(b.Brotli), budget)
+	if len(b.Brotli) > widget.Budget {
+		t.Errorf("%d bytes of brotli, the budget is %d", len(b.Brotli), widget.Budget)
 	}
 }
 
@@ -174,6 +174,8 @@ func TestInputThatDoesNotFitIsRefused(t *testing.T) {
 	}{
 		"a wording is missing":                    {func(in *widget.Input) { in.Wordings = in.Wordings[1:] }, widget.ErrWordings},
 		"no locale":                               {func(in *widget.Input) { in.Site.Locales = nil }, widget.ErrWordings},
+		"a locale the site does not have":         {func(in *widget.Input) { in.Locales = []string{"de"} }, widget.ErrWordings},
+		"a locale asked for twice":                {func(in *widget.Input) { in.Locales = []string{"fr", "fr"} }, widget.ErrWordings},
 		"wordings of another revision":            {func(in *widget.Input) { in.Site.Revision = 7 }, widget.ErrWordings},
 		"wordings of other purposes":              {func(in *widget.Input) { in.Site.Purposes[1].ID = "x" }, widget.ErrWordings},
 		"a hash that is not the document's":       {func(in *widget.Input) { in.Wordings[0].Hash[0]++ }, widget.ErrWordings},
@@ -292,6 +294,50 @@ func TestCacheBuildsEachVersionOnce(t *testing.T) {
 	}
 	if _, ok := c.Find("other", first.Hash); ok {
 		t.Error("a bundle was found under another site")
+	}
+}
+
+func TestAScriptOfFewerLocales(t *testing.T) {
+	in := input(t, shop())
+	all, print := build(t, in), func(b *widget.Bundle) string { return string(print.Find(b.JS)) }
+	in.Locales = []string{"en"}
+	english := build(t, in)
+	if bytes.Contains(english.JS, []byte("Tout accepter")) || !bytes.Contains(english.JS, []byte("Accept all")) {
+		t.Error("the script in English speaks French, or no English")
+	}
+	if len(english.Brotli) >= len(all.Brotli) || print(english) != print(all) {
+		t.Errorf("%d bytes of %d, fingerprint %s, was %s", len(english.Brotli), len(all.Brotli), print(english), print(all))
+	}
+	in.Locales = []string{"fr", "en"}
+	if b := build(t, in); b.Hash != all.Hash {
+		t.Error("naming every locale makes another script")
+	}
+}
+
+func TestVersionsOfOneLocaleDoNotPushOutAnother(t *testing.T) {
+	c, in := widget.NewCache(), input(t, shop())
+	in.Locales = []string{"en"}
+	english, err := c.Build(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var french []*widget.Bundle
+	for i := range 9 {
+		in := input(t, shop())
+		in.Locales, in.Theme.Radius = []string{"fr"}, fmt.Sprintf("%dpx", i)
+		b, err := c.Build(in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		french = append(french, b)
+	}
+	for _, want := range append(french[1:], english) {
+		if b, ok := c.Find("shop", want.Hash); !ok || b != want {
+			t.Errorf("script %s is gone", want.Hash)
+		}
+	}
+	if _, ok := c.Find("shop", french[0].Hash); ok {
+		t.Error("the ninth version did not push out the first")
 	}
 }
 
