@@ -33,9 +33,14 @@ const (
 	MethodRejectAll Method = "reject_all"
 	MethodCustom    Method = "custom"
 	MethodWithdraw  Method = "withdraw"
+
+	// Set by the server, never by a client: what a form with double opt-in records, and what the button behind
+	// its mail does.
+	MethodRequest Method = "request"
+	MethodConfirm Method = "confirm"
 )
 
-// Valid reports whether m is one of the four.
+// Valid reports whether m is one a client may name.
 func (m Method) Valid() bool {
 	return m == MethodAcceptAll || m == MethodRejectAll || m == MethodCustom || m == MethodWithdraw
 }

@@ -17,6 +17,8 @@ type Site struct {
 	Controller Controller // who is responsible (GDPR art. 13(1)(a))
 	Purposes   []Purpose  // in the order shown
 	Banner     BannerText // the texts of surfaces banner and preferences
+	Forms      []Form
+	Mail       MailFrom // who confirmation mails come from
 	Keep       time.Duration
 	IP         IPPolicy
 	KeepQuery  bool   // keep the query string of page URLs
@@ -35,7 +37,10 @@ type Purpose struct {
 	ID        string // [a-z0-9_-], 1 to 40 bytes
 	Basis     Basis
 	Objection bool          // basis legitimate_interest, and the wording offers to object
-	Lifetime  time.Duration // how long a grant holds; 0: the site's Keep
+	Channel   Channel       // how it reaches a person; "": the web
+	Use       Use           // what is done over the channel; "": unsaid
+	Lifetime  time.Duration // how long a grant holds; 0: the site's Keep on the banner, no end elsewhere
+	Inactive  time.Duration // how long a grant holds after the last contact from the person; 0: no matter
 	Title     Text
 	Text      Text
 	Services  []Service

@@ -34,7 +34,7 @@ func IsEmbed(s string) bool { return strings.HasPrefix(s, surfaceEmbedPrefix) }
 // ValidSurface reports whether s is one of the surfaces of DESIGN §2.
 func ValidSurface(s string) bool {
 	switch s {
-	case SurfaceBanner, SurfacePreferences, SurfaceUnsubscribe, SurfaceAPI, SurfaceImport, SurfaceSignal:
+	case SurfaceBanner, SurfacePreferences, SurfaceUnsubscribe, SurfaceAPI, SurfaceImport, SurfaceSignal, SurfaceCentre:
 		return true
 	}
 	kind, id, _ := strings.Cut(s, ":")
