@@ -21,6 +21,7 @@ type Tab struct {
 	tb  testing.TB
 	own context.Context // the tab's life
 	ctx context.Context // own with a deadline
+	end func()          // closes the tab; harmless again
 
 	mu       sync.Mutex
 	messages []string // guarded by mu
@@ -35,7 +36,8 @@ func newTab(tb testing.TB, own context.Context, closeTab func()) *Tab {
 	}
 	var cancel func()
 	tab.ctx, cancel = context.WithTimeout(own, patience)
-	tb.Cleanup(func() { cancel(); closeTab() })
+	tab.end = func() { cancel(); closeTab() }
+	tb.Cleanup(tab.end)
 	tab.must(chromedp.Listen(own, tab.hear))
 	_, err := chromedp.Call(tab.ctx, log.Enable, struct{}{})
 	tab.must(err)
@@ -48,6 +50,9 @@ func (t *Tab) Second() *Tab {
 	ctx, cancel := chromedp.NewContext(t.own)
 	return newTab(t.tb, ctx, cancel)
 }
+
+// Close closes the tab before the end of its test.
+func (t *Tab) Close() { t.end() }
 
 // Context is for chromedp's own functions; it has a deadline.
 func (t *Tab) Context() context.Context { return t.ctx }
