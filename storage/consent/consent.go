@@ -13,6 +13,8 @@
 //
 //	site.go       Site, Purpose, Service, Controller: what is asked, and under which legal basis
 //	wording.go    Wording: everything a person was shown, and its hash
+//	wordings.go   … and what a site shows on each of its surfaces
+//	words.go      Words: the short texts of forms, mails and pages
 //	subject.go    Subject and SubjectKey: who chose, normalised and pseudonymised
 //	proof.go      Facts, Personal, Proof: one immutable event and its commitment
 //	prompt.go     Prompt: one display of a surface

@@ -19,6 +19,7 @@ type Site struct {
 	Banner     BannerText // the texts of surfaces banner and preferences
 	Forms      []Form
 	Mail       MailFrom // who confirmation mails come from
+	Words      Words    // of forms, mails and pages
 	Keep       time.Duration
 	IP         IPPolicy
 	KeepQuery  bool   // keep the query string of page URLs

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/gowebpki/jcs"
 )
 
 // Surfaces where a choice is made (DESIGN §2). A form's surface is "form:" and its id, a placeholder's is
@@ -84,6 +82,15 @@ type Wording struct {
 	Links      []Link            `json:"links"`
 	Buttons    map[string]string `json:"buttons"` // accept, refuse, choose, save, … → label
 	Purposes   []ShownPurpose    `json:"purposes"`
+	Fields     []ShownField      `json:"fields,omitempty"` // what a form asks for, in the order shown
+}
+
+// ShownField is an identifier a form asks for, as the person saw it.
+type ShownField struct {
+	Kind     Kind   `json:"kind"` // email or phone
+	Label    string `json:"label"`
+	Hint     string `json:"hint,omitempty"`
+	Required bool   `json:"required,omitempty"`
 }
 
 // Link is one link shown, with the words it was shown under.
@@ -132,19 +139,7 @@ func (w *Wording) Asked() []string {
 }
 
 // Canonical gives the RFC 8785 bytes of w.
-func (w *Wording) Canonical() ([]byte, error) {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(w); err != nil {
-		return nil, fmt.Errorf("encoding wording: %w", err)
-	}
-	doc, err := jcs.Transform(buf.Bytes())
-	if err != nil {
-		return nil, fmt.Errorf("canonicalising wording: %w", err)
-	}
-	return doc, nil
-}
+func (w *Wording) Canonical() ([]byte, error) { return Canonical(w) }
 
 // ParseWording reads a wording document, refusing unknown fields and other versions.
 func ParseWording(doc []byte) (*Wording, error) {
@@ -174,103 +169,4 @@ func (w Wording) Publish() (*Published, error) {
 		return nil, err
 	}
 	return &Published{Wording: w, Doc: doc, Hash: sha256.Sum256(doc)}, nil
-}
-
-// Wordings builds what s shows on each surface of the widget in each of its locales: banner, preferences, and
-// a placeholder for each service that puts content into pages. The banner names the purposes; the preferences
-// also name the legal bases and the services, with what each keeps in the browser and how long.
-func (s *Site) Wordings() ([]*Published, error) {
-	var all []*Published
-	for _, locale := range s.Locales {
-		for _, w := range append([]Wording{s.bannerWording(locale), s.preferencesWording(locale)}, s.embedWordings(locale)...) {
-			p, err := w.Publish()
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, p)
-		}
-	}
-	return all, nil
-}
-
-func (s *Site) bannerWording(locale string) Wording {
-	w := s.wording(SurfaceBanner, locale, s.Banner.Title, s.Banner.Text)
-	w.Buttons = map[string]string{
-		"accept": s.Banner.Accept[locale], "refuse": s.Banner.Refuse[locale], "choose": s.Banner.Choose[locale],
-	}
-	if s.Banner.Continue != nil {
-		w.Buttons["continue"] = s.Banner.Continue[locale]
-	}
-	for _, p := range s.Purposes {
-		w.Purposes = append(w.Purposes, p.shown(locale))
-	}
-	return w
-}
-
-func (s *Site) preferencesWording(locale string) Wording {
-	w := s.wording(SurfacePreferences, locale, s.Banner.PreferencesTitle, s.Banner.PreferencesText)
-	w.Buttons = map[string]string{
-		"accept": s.Banner.Accept[locale], "refuse": s.Banner.Refuse[locale], "save": s.Banner.Save[locale],
-		"back": s.Banner.Back[locale], "necessary": s.Banner.Necessary[locale],
-	}
-	for _, p := range s.Purposes {
-		sp := p.shown(locale)
-		sp.BasisText = s.Banner.Bases[p.Basis][locale]
-		if objection := s.Banner.Objection[locale]; p.Objection && objection != "" {
-			sp.BasisText += ". " + objection
-		}
-		for _, v := range p.Services {
-			sp.Services = append(sp.Services, v.shown(locale, true))
-		}
-		w.Purposes = append(w.Purposes, sp)
-	}
-	return w
-}
-
-// embedWordings are the placeholders: each asks for the one purpose its service acts under.
-func (s *Site) embedWordings(locale string) []Wording {
-	var all []Wording
-	for _, p := range s.Purposes {
-		for _, v := range p.Services {
-			if !v.Embed || !p.Asked() {
-				continue
-			}
-			w := s.wording(SurfaceEmbed(v.ID), locale, nil, nil)
-			w.Title = p.Title[locale]
-			w.Text = strings.ReplaceAll(s.Banner.EmbedText[locale], "{service}", v.Name)
-			w.Links = []Link{}
-			w.Buttons = map[string]string{"once": s.Banner.EmbedOnce[locale], "always": s.Banner.EmbedAlways[locale]}
-			sp := p.shown(locale)
-			sp.Services = append(sp.Services, v.shown(locale, false))
-			w.Purposes = append(w.Purposes, sp)
-			all = append(all, w)
-		}
-	}
-	return all
-}
-
-func (s *Site) wording(surface, locale string, title, text Text) Wording {
-	return Wording{
-		V: 1, Site: s.ID, Surface: surface, Locale: locale, Revision: s.Revision, Controller: s.Controller,
-		Title: title[locale], Text: text[locale],
-		Links:    []Link{{Rel: "policy", Text: s.Banner.PolicyText[locale], Href: s.Banner.PolicyHref[locale]}},
-		Purposes: []ShownPurpose{},
-	}
-}
-
-func (p Purpose) shown(locale string) ShownPurpose {
-	return ShownPurpose{
-		ID: p.ID, Title: p.Title[locale], Text: p.Text[locale], Basis: p.Basis,
-		Required: !p.Asked(), Default: !p.Asked() || p.Objection, Objection: p.Objection, Services: []ShownService{},
-	}
-}
-
-func (v Service) shown(locale string, cookies bool) ShownService {
-	out := ShownService{Name: v.Name, Provider: v.Provider, Policy: v.Policy}
-	for _, c := range v.Cookies {
-		if cookies {
-			out.Cookies = append(out.Cookies, ShownCookie{Name: c.Name, Lifetime: c.Lifetime[locale]})
-		}
-	}
-	return out
 }
