@@ -15,7 +15,8 @@ import (
 //	        prompt 16 │ commitment 32 │ n │ n × (purpose │ granted 1) │
 //	        subject 16 │ kind │ ip │ user agent │ page │ identifier │ salt 16
 //	prompt  1 │ id 16 │ site │ edge │ at │ surface │ locale │ country │ device │ wording 32 │ page
-//	publication 1 │ at │ hash 32 │ site │ surface │ locale │ doc
+//	publication 1 │ at │ hash 32 │ site │ surface │ locale │ doc           (of a wording)
+//	            2 │ at │ hash 32 │ site │ surface │ locale │ doc │ kind │ about
 //	state   1 │ n │ n × event │ m │ m × (purpose │ status 1 │ event index)
 //	event   at │ edge │ seq │ grade 1 │ proof 16 │ wording 32
 //
@@ -120,25 +121,46 @@ func ParsePrompt(b []byte) (*Prompt, error) {
 	return p, d.end()
 }
 
-// AppendPublication appends the binary form of p.
+// AppendPublication appends the binary form of p: version 1 of a wording, version 2 of anything else.
 func AppendPublication(b []byte, p *Publication) []byte {
-	b = append(b, binaryVersion)
+	plain := p.Kind == PublishedWording && len(p.About) == 0
+	if plain {
+		b = append(b, binaryVersion)
+	} else {
+		b = append(b, publicationVersion)
+	}
 	b = binary.AppendUvarint(b, uint64(p.PublishedAt))
 	b = append(b, p.Hash[:]...)
 	b = appendString(b, p.Site)
 	b = appendString(b, p.Surface)
 	b = appendString(b, p.Locale)
-	return appendString(b, string(p.Doc))
+	b = appendString(b, string(p.Doc))
+	if plain {
+		return b
+	}
+	return appendString(appendString(b, string(p.Kind)), string(p.About))
 }
+
+// publicationVersion is the form that names its kind.
+const publicationVersion = 2
 
 // ParsePublication reads what AppendPublication wrote.
 func ParsePublication(b []byte) (*Publication, error) {
 	d := decoder{b: b}
-	d.version()
-	p := &Publication{PublishedAt: Millis(d.uvarint())}
+	version := d.byte()
+	if version != binaryVersion && version != publicationVersion {
+		d.fail()
+	}
+	p := &Publication{PublishedAt: Millis(d.uvarint()), Kind: PublishedWording}
 	copy(p.Hash[:], d.take(32))
 	p.Site, p.Surface, p.Locale = d.string(), d.string(), d.string()
 	p.Doc = []byte(d.string())
+	if version == publicationVersion {
+		p.Kind = PublicationKind(d.string())
+		if about := d.string(); about != "" {
+			p.About = []byte(about)
+		}
+	}
 	return p, d.end()
 }
 

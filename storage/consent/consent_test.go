@@ -81,7 +81,7 @@ func TestPromptAndPublicationSurviveTheirBinaryForm(t *testing.T) {
 	if got, err := ParsePrompt(AppendPrompt(nil, prompt)); err != nil || !cmp.Equal(prompt, got) {
 		t.Errorf("%+v %v", got, err)
 	}
-	pub := &Publication{PublishedAt: 17, Hash: Hash{2}, Site: "demo", Surface: "banner", Locale: "fr", Doc: []byte(`{"v":1}`)}
+	pub := &Publication{Kind: PublishedWording, PublishedAt: 17, Hash: Hash{2}, Site: "demo", Surface: "banner", Locale: "fr", Doc: []byte(`{"v":1}`)}
 	if got, err := ParsePublication(AppendPublication(nil, pub)); err != nil || !cmp.Equal(pub, got) {
 		t.Errorf("%+v %v", got, err)
 	}

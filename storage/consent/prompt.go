@@ -16,13 +16,3 @@ type Prompt struct {
 	Wording Hash
 	Page    string
 }
-
-// Publication is a wording made public on a site at a moment: the third stream an edge ships.
-type Publication struct {
-	PublishedAt Millis
-	Hash        Hash
-	Site        string
-	Surface     string
-	Locale      string
-	Doc         []byte // canonical bytes; SHA-256(Doc) = Hash
-}

@@ -68,7 +68,7 @@ func wordings(site string) []*consent.Published {
 func (g *Generator) Wordings() []*consent.Publication {
 	var all []*consent.Publication
 	for _, p := range g.wordings {
-		all = append(all, &consent.Publication{PublishedAt: Start, Hash: p.Hash, Site: g.Site, Surface: p.Surface, Locale: p.Locale, Doc: p.Doc})
+		all = append(all, &consent.Publication{Kind: consent.PublishedWording, PublishedAt: Start, Hash: p.Hash, Site: g.Site, Surface: p.Surface, Locale: p.Locale, Doc: p.Doc})
 	}
 	return all
 }
