@@ -150,11 +150,11 @@ func (d *siteData) signals(s Signals) {
 	}
 }
 
-// fingerprint changes when people have to be asked again: other purposes, another legal basis, other services
+// fingerprint changes when people have to be asked again: other purposes on the banner, another legal basis, other services
 // or a raised revision. Texts are no part of it, and neither is any order.
 func fingerprint(site *consent.Site) string {
 	var lines []string
-	for _, p := range site.Purposes {
+	for _, p := range site.BannerPurposes() {
 		lines = append(lines, fmt.Sprintf("purpose %q %q %t", p.ID, p.Basis, p.Objection))
 		for _, v := range p.Services {
 			lines = append(lines, fmt.Sprintf("service %q %q %q", p.ID, v.Name, v.Provider))
@@ -165,7 +165,8 @@ func fingerprint(site *consent.Site) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// pair is the wordings of a locale: two, and a placeholder for each service that puts content into pages.
+// pair is the wordings of a locale: two, and a placeholder for each service that puts content into pages. A site
+// without a banner has none of them.
 type pair struct {
 	banner, preferences *consent.Published
 	embeds              []*consent.Published
@@ -184,6 +185,9 @@ func findPair(site *consent.Site, wordings []*consent.Published, locale string) 
 			p.embeds = append(p.embeds, w)
 		}
 	}
+	if !site.HasBanner() {
+		return pair{}, nil
+	}
 	if p.banner == nil || p.preferences == nil {
 		return pair{}, fmt.Errorf("%w: no wording of banner or preferences in locale %s", ErrWordings, locale)
 	}
@@ -196,7 +200,7 @@ func findPair(site *consent.Site, wordings []*consent.Published, locale string) 
 // checkEmbeds wants one placeholder for each service that needs one, and no other.
 func (p pair) checkEmbeds(site *consent.Site) error {
 	n := 0
-	for _, purpose := range site.Purposes {
+	for _, purpose := range site.BannerPurposes() {
 		for _, v := range purpose.Services {
 			if !v.Embed || !purpose.Asked() {
 				continue
@@ -242,14 +246,15 @@ func checkWording(site *consent.Site, w *consent.Published) error {
 	if w.Site != site.ID || w.Revision != site.Revision || w.Controller != site.Controller || len(w.Links) != 1 {
 		return fmt.Errorf("%w: another site, revision, controller or number of links", ErrWordings)
 	}
-	if w.Purposes == nil || len(w.Purposes) != len(site.Purposes) {
-		return fmt.Errorf("%w: %d purposes, the site has %d", ErrWordings, len(w.Purposes), len(site.Purposes))
+	asked := site.BannerPurposes()
+	if w.Purposes == nil || len(w.Purposes) != len(asked) {
+		return fmt.Errorf("%w: %d purposes, the banner has %d", ErrWordings, len(w.Purposes), len(asked))
 	}
 	for i, p := range w.Purposes {
-		if s := site.Purposes[i]; p.ID != s.ID || p.Basis != s.Basis || p.Objection != s.Objection || p.Required == s.Asked() {
+		if s := asked[i]; p.ID != s.ID || p.Basis != s.Basis || p.Objection != s.Objection || p.Required == s.Asked() {
 			return fmt.Errorf("%w: purpose %q where the site has %q, or another basis", ErrWordings, p.ID, s.ID)
 		}
-		if n := len(p.Services); n > 0 && n != len(site.Purposes[i].Services) {
+		if n := len(p.Services); n > 0 && n != len(asked[i].Services) {
 			return fmt.Errorf("%w: purpose %q has %d services", ErrWordings, p.ID, n)
 		}
 		for _, v := range p.Services {
@@ -275,6 +280,9 @@ func checkLink(href string) error {
 }
 
 func (p pair) texts(site *consent.Site, locale string) localeData {
+	if p.banner == nil {
+		return localeData{Lang: locale, Rtl: rightToLeft(locale), Hashes: map[string]string{}}
+	}
 	link := p.banner.Links[0]
 	d := localeData{
 		Lang: locale, Rtl: rightToLeft(locale), Hashes: map[string]string{},
@@ -318,12 +326,16 @@ func rightToLeft(locale string) bool {
 }
 
 func (p pair) purposes(site *consent.Site) []purposeData {
-	all := make([]purposeData, 0, len(p.preferences.Purposes))
+	if p.preferences == nil {
+		return []purposeData{}
+	}
+	on := site.BannerPurposes()
+	all := make([]purposeData, 0, len(on))
 	for i, shown := range p.preferences.Purposes {
 		d := purposeData{ID: shown.ID, Asked: !shown.Required, On: shown.Default && !shown.Required, Services: []serviceData{}}
 		for j, v := range shown.Services {
 			s := serviceData{Name: v.Name, Provider: v.Provider, Policy: v.Policy}
-			if of := site.Purposes[i].Services[j]; of.Embed {
+			if of := on[i].Services[j]; of.Embed {
 				s.ID = of.ID
 			}
 			for _, c := range v.Cookies {

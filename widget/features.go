@@ -29,13 +29,15 @@ func featuresOf(in Input) features {
 		"LAYER":    o.Signals.DataLayer,
 		"MIGRATE":  len(o.Migrations) > 0,
 		"BASES":    in.Site.Banner.Bases != nil,
+		"BANNER":   in.Site.HasBanner(),
+		"IDENTIFY": o.Identify,
 	}
 	f["SIGNALS"] = f["GOOGLE"] || f["UET"] || f["CLARITY"] || f["MATOMO"] || f["LAYER"]
 	f["BARCONTINUE"] = f["BAR"] && f["CONTINUE"]
 	for _, s := range Sources() {
 		f[migrating(s)] = slices.ContainsFunc(o.Migrations, func(m Migration) bool { return m.From == s })
 	}
-	for _, p := range in.Site.Purposes {
+	for _, p := range in.Site.BannerPurposes() {
 		f["SERVICES"] = f["SERVICES"] || len(p.Services) > 0
 		f["EMBEDS"] = f["EMBEDS"] || slices.ContainsFunc(p.Services, func(v consent.Service) bool { return v.Embed })
 		f["COOKIES"] = f["COOKIES"] || slices.ContainsFunc(p.Services, func(v consent.Service) bool { return len(v.Cookies) > 0 })

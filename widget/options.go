@@ -22,6 +22,7 @@ type Options struct {
 	Reload       bool   // load the page again when an acceptance is taken back
 	Signals      Signals
 	Migrations   []Migration
+	Identify     bool // the script carries identify(), which takes over the choices of a person who is logged in
 }
 
 // Reopen says where a small button stands that opens the preferences again.
