@@ -16,7 +16,7 @@ const (
 	mimeScript   = "text/javascript; charset=utf-8"
 )
 
-// bundle serves /s/{site}.js and /s/{site}.{hash}.js.
+// bundle serves /s/{site}.js, with or without ?lang=, and /s/{site}.{hash}.js.
 //
 // # Why an old hash is a 404
 //
@@ -37,17 +37,38 @@ func (s *Server) bundle(c *fiber.Ctx, _ *view) error {
 	if err := s.publish(v); err != nil {
 		return err
 	}
-	b, err := v.bundle()
+	if hash != "" {
+		return s.pinned(ctx, v, hash)
+	}
+	b, varies, err := v.scripts.pick(c.Query("lang"), text(ctx.Request.Header.Peek(fasthttp.HeaderAcceptLanguage)))
 	if err != nil {
 		return err
 	}
-	if hash != "" && hash != b.Hash {
-		if b, ok = s.bundles.Find(v.site.ID, hash); !ok {
-			missingScript(ctx, "this version of the script is gone; take the address without a hash, or the current one")
-			return nil
-		}
+	vary := fasthttp.HeaderAcceptEncoding
+	if varies {
+		vary += ", " + fasthttp.HeaderAcceptLanguage
 	}
-	sendBundle(ctx, b, hash != "")
+	ctx.Response.Header.Set(fasthttp.HeaderCacheControl, bundleCache)
+	public(&ctx.Response.Header)
+	sendBundle(ctx, b, vary)
+	return nil
+}
+
+// pinned serves a version by its hash. After a restart it may be one that nobody has asked for yet.
+func (s *Server) pinned(ctx *fasthttp.RequestCtx, v *view, hash string) error {
+	b, ok := s.bundles.Find(v.site.ID, hash)
+	if !ok {
+		if _, err := v.scripts.all(); err != nil {
+			return err
+		}
+		b, ok = s.bundles.Find(v.site.ID, hash)
+	}
+	if !ok {
+		missingScript(ctx, "this version of the script is gone; take the address without a hash, or the current one")
+		return nil
+	}
+	forever(&ctx.Response.Header)
+	sendBundle(ctx, b, fasthttp.HeaderAcceptEncoding)
 	return nil
 }
 
@@ -58,15 +79,9 @@ func scriptName(file string) (id, hash string, ok bool) {
 	return id, hash, ok && id != "" && (!dotted || hash != "") && !strings.Contains(hash, ".")
 }
 
-func sendBundle(ctx *fasthttp.RequestCtx, b *widget.Bundle, pinned bool) {
+func sendBundle(ctx *fasthttp.RequestCtx, b *widget.Bundle, vary string) {
 	h := &ctx.Response.Header
-	if pinned {
-		forever(h)
-	} else {
-		h.Set(fasthttp.HeaderCacheControl, bundleCache)
-		public(h)
-	}
-	h.Set(fasthttp.HeaderVary, fasthttp.HeaderAcceptEncoding)
+	h.Set(fasthttp.HeaderVary, vary)
 	h.Set(fasthttp.HeaderETag, b.ETag)
 	if fresh(ctx, b.ETag) {
 		ctx.Response.SetStatusCode(fasthttp.StatusNotModified)

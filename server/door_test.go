@@ -188,7 +188,7 @@ func TestTheScriptTag(t *testing.T) {
 	}
 	st, _ := k.sites.Get("demo")
 	v := k.prepare(st)[0]
-	b, err := v.bundle()
+	b, err := v.scripts.whole()
 	if err != nil {
 		t.Fatal(err)
 	}

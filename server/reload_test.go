@@ -80,7 +80,7 @@ func TestAChangedConfiguration(t *testing.T) {
 	k.sites = sites
 	old, oldChoice := k.do("GET", "/s/demo.js", "", "Accept-Encoding: identity"), k.choice()
 	st, _ := sites.Get("demo")
-	b, err := k.prepare(st)[0].bundle()
+	b, err := k.prepare(st)[0].scripts.whole()
 	if err != nil {
 		t.Fatal(err)
 	}

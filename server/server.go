@@ -19,7 +19,7 @@
 //	view.go       a site's configuration, prepared for handlers
 //	conn.go       connections: deadlines, and how they end
 //	cors.go, clientip.go, limit.go, media.go    the rules at the door
-//	bundle.go     GET  /s/…           the script tag
+//	bundle.go     GET  /s/…           the script tag; scripts.go for which script it gets
 //	consents.go   POST …/consents     a choice
 //	prompts.go    POST …/prompts      a display
 //	devices.go    GET  …/devices/…    a browser reads its own state

@@ -12,18 +12,17 @@ import (
 	"github.com/consentd/consentd/server/site"
 	"github.com/consentd/consentd/storage/consent"
 	"github.com/consentd/consentd/storage/ledger"
-	"github.com/consentd/consentd/widget"
 )
 
 // view is one version of a site's configuration, prepared so that handlers only look things up. Its maps do
 // not change once it is published.
 type view struct {
-	site   *site.Site
-	rules  *admit.Rules
-	shown  map[consent.Hash]*admit.Shown       // current wordings
-	docs   map[consent.Hash]*consent.Published // current wordings
-	asked  []asked                             // sorted by id
-	bundle func() (*widget.Bundle, error)      // builds once, keeps the outcome
+	site    *site.Site
+	rules   *admit.Rules
+	shown   map[consent.Hash]*admit.Shown       // current wordings
+	docs    map[consent.Hash]*consent.Published // current wordings
+	asked   []asked                             // sorted by id
+	scripts *scripts // built when they are asked for
 
 	older     sync.Map // consent.Hash → *admit.Shown: wordings of earlier configurations, once met
 	published atomic.Bool
@@ -59,7 +58,7 @@ func (s *Server) Prepare(sites []*site.Site) error {
 			errs = append(errs, err)
 			continue
 		}
-		if _, err := v.bundle(); err != nil {
+		if _, _, err := v.scripts.pick("", ""); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -101,9 +100,7 @@ func (s *Server) newView(st *site.Site) *view {
 		key := append(consent.AppendJSONString(nil, id), ':')
 		v.asked = append(v.asked, asked{id: id, key: string(key), lifetime: st.Lifetime(p)})
 	}
-	v.bundle = sync.OnceValues(func() (*widget.Bundle, error) {
-		return s.bundles.Build(widget.Input{Site: st.Site, Wordings: st.Published, Theme: st.Theme, Options: st.Options})
-	})
+	v.scripts = newScripts(s.bundles, st)
 	return v
 }
 

@@ -77,6 +77,11 @@ const (
 // allocates nothing.
 func (s *Site) AllowsOrigin(origin string) bool { return s.origins.allow(origin) }
 
+// Script is what the site's script is made of. locales are those it shall speak; none named: all.
+func (s *Site) Script(locales ...string) widget.Input {
+	return widget.Input{Site: s.Site, Wordings: s.Published, Theme: s.Theme, Options: s.Options, Locales: locales}
+}
+
 // build makes the Site of a configuration that has no errors.
 func (c *config) build(file string, secret []byte) (*Site, error) {
 	keyer, err := consent.NewKeyer(secret)
