@@ -176,7 +176,7 @@ func (n *node) openWarehouse(ctx context.Context) error {
 		return fmt.Errorf("--clickhouse: %w", err)
 	}
 	n.later(n.warehouse.Close)
-	n.drain = drain.New(drain.Options{Ledger: n.ledger, Warehouse: n.warehouse, Schema: warehouse.SchemaVersion(), Log: n.log, Metrics: n.registry})
+	n.drain = drain.New(drain.Options{Ledger: n.ledger, Warehouse: n.warehouse, Log: n.log, Metrics: n.registry})
 	n.later(n.ship())
 	return nil
 }

@@ -19,7 +19,7 @@ func (s Stream) String() string {
 }
 
 // Cursor is how far a stream has been shipped. It is persisted before anything is sent, so that a retry
-// after a crash sends the same rows under the same token.
+// after a crash sends the same rows.
 type Cursor struct {
 	Next uint64 // every seq before it has been shipped or set aside
 	End  uint64 // Next < End: the range [Next, End) is being sent; End ≤ Next: nothing is in flight

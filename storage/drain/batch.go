@@ -12,7 +12,7 @@ type batch struct {
 	first, end uint64
 	oldest     consent.Millis // time of the first row
 	damaged    bool           // entry end cannot be decoded; the rows before it can
-	send       func(ctx context.Context, token string) error
+	send       func(ctx context.Context) error
 }
 
 // errStop ends a scan early.
@@ -22,7 +22,7 @@ var errStop = errors.New("stop")
 type lane[T any] struct {
 	parse func([]byte) (T, error)
 	at    func(T) consent.Millis
-	send  func(ctx context.Context, token string, first uint64, rows []T) error
+	send  func(ctx context.Context, first uint64, rows []T) error
 }
 
 func (l lane[T]) read(ledger Ledger, s consent.Stream, first, end uint64) (*batch, error) {
@@ -50,7 +50,7 @@ func (l lane[T]) read(ledger Ledger, s consent.Stream, first, end uint64) (*batc
 	if len(rows) > 0 {
 		b.oldest = l.at(rows[0])
 	}
-	b.send = func(ctx context.Context, token string) error { return l.send(ctx, token, first, rows) }
+	b.send = func(ctx context.Context) error { return l.send(ctx, first, rows) }
 	return b, nil
 }
 

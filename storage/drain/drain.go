@@ -3,10 +3,10 @@
 //
 // # Guarantee
 //
-// Every entry reaches the warehouse at least once and is counted once. The range of a batch is durable in the
-// ledger before its first byte is sent, and its token is made from that range, so a retry (after an error, a
-// crash, a swallowed answer) sends the same rows under the same token. What the token window forgets, the
-// warehouse's tables absorb. A warehouse that is down means a backlog, never a loss: Run keeps trying.
+// Every entry reaches the warehouse at least once, and the warehouse's tables count it once. The range of a batch
+// is durable in the ledger before its first byte is sent, so a retry (after an error, a crash, a swallowed answer)
+// sends the same rows, and the search for a refused one goes on where a crash stopped it. A warehouse that is
+// down means a backlog, never a loss: Run keeps trying.
 //
 // A row the warehouse refuses for good is found by halving its batch, noted in the ledger and passed by: one
 // bad row holds up nothing behind it.
@@ -53,7 +53,6 @@ import (
 
 // Ledger is what the drain needs of storage/ledger.
 type Ledger interface {
-	Edge() string
 	Next(s consent.Stream) uint64  // first seq not yet durable
 	First(s consent.Stream) uint64 // oldest seq still held
 	Wait(ctx context.Context, s consent.Stream, seq uint64) error
@@ -65,24 +64,21 @@ type Ledger interface {
 	Trim(s consent.Stream, before uint64) error
 }
 
-// Warehouse is what the drain needs of storage/warehouse. An error of a Send that implements
+// Warehouse is what the drain needs of storage/warehouse. Rows that are sent again, in the same batch or another,
+// must be stored if they are not there and counted once. An error of a Send that implements
 // interface{ Poison() bool } and says true means that the rows themselves are refused for good; every other
 // error is retried.
 type Warehouse interface {
 	Migrate(ctx context.Context) error
-	SendProofs(ctx context.Context, token string, first uint64, proofs []*consent.Proof) error
-	SendPrompts(ctx context.Context, token string, first uint64, prompts []*consent.Prompt) error
-	SendWordings(ctx context.Context, token string, first uint64, pubs []*consent.Publication) error
+	SendProofs(ctx context.Context, first uint64, proofs []*consent.Proof) error
+	SendPrompts(ctx context.Context, first uint64, prompts []*consent.Prompt) error
+	SendWordings(ctx context.Context, first uint64, pubs []*consent.Publication) error
 }
 
 // Options of New. Ledger and Warehouse are needed.
 type Options struct {
 	Ledger    Ledger
 	Warehouse Warehouse
-
-	// Schema is the version of the warehouse's schema, part of every token: rows sent again after a schema
-	// change are new to the server's token window.
-	Schema int
 
 	// Linger is how long a batch that is not full waits for more rows. Default 200 ms: a fifth of the freshness
 	// goal, and at most five inserts a second per table.

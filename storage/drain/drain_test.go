@@ -100,7 +100,7 @@ func (r *rig) migrate() {
 }
 
 func (r *rig) options(w drain.Warehouse) drain.Options {
-	return drain.Options{Ledger: r.ledger, Warehouse: w, Schema: warehouse.SchemaVersion(), Linger: 20 * time.Millisecond,
+	return drain.Options{Ledger: r.ledger, Warehouse: w, Linger: 20 * time.Millisecond,
 		MinBackoff: 5 * time.Millisecond, MaxBackoff: 100 * time.Millisecond, Log: slog.New(slog.NewTextHandler(&r.log, nil)), Metrics: r.metrics}
 }
 

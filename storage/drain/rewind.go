@@ -70,7 +70,6 @@ func (s *stream) applyRewind() error {
 		return nil
 	}
 	s.ahead, s.suspect = nil, 0
-	s.generation.Store(uint64(s.d.opt.Clock().UnixMilli()))
 	err := s.save(consent.Cursor{Next: r.to, End: r.to})
 	if err == nil {
 		s.d.opt.Log.Warn("sending again", "stream", s.name, "from", r.to, "rows", s.d.Backlog(s.id))

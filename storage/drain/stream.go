@@ -25,8 +25,7 @@ type stream struct {
 	ready   bool           // the schema was applied since the last failure
 	pause   backoff
 
-	shipped    atomic.Uint64 // cursor.Next, for metrics
-	generation atomic.Uint64 // of tokens; raised by Rewind
+	shipped atomic.Uint64 // cursor.Next, for metrics
 
 	mu        sync.Mutex // covers what follows
 	problem   error      // of the last attempt
@@ -141,7 +140,7 @@ func (s *stream) ship(ctx, idle context.Context, b *batch) error {
 		return s.damaged(b)
 	}
 	s.decodeAhead(b.end)
-	err := b.send(ctx, s.token(b))
+	err := b.send(ctx)
 	switch {
 	case err == nil:
 		return s.confirm(b)
@@ -155,16 +154,6 @@ func (s *stream) ship(ctx, idle context.Context, b *batch) error {
 	s.ready = false
 	s.failed(idle, err)
 	return nil
-}
-
-// token names the rows of b for good. The generation sets a rewound range apart: a server that lost rows but
-// kept its token window would drop them otherwise.
-func (s *stream) token(b *batch) string {
-	t := fmt.Sprintf("%s/%s/%d-%d/v%d", s.d.opt.Ledger.Edge(), s.name, b.first, b.end-1, s.d.opt.Schema)
-	if g := s.generation.Load(); g > 0 {
-		t += fmt.Sprintf("/r%d", g)
-	}
-	return t
 }
 
 // decodeAhead starts on the next full batch while this one is being sent. A batch that is not full gains

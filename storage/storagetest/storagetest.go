@@ -6,7 +6,7 @@
 //
 // # Files
 //
-//	storagetest.go  Main and Database: one engine per test binary, one database per test
+//	storagetest.go  Main and Database: one engine per test binary, one database per test; engines to kill
 //	proxy.go        Proxy: a TCP link that refuses, cuts, swallows, stalls and heals
 //	generate.go     Generator: deterministic proofs, prompts and wordings
 //	poll.go         Eventually: wait for a condition with a deadline
@@ -81,6 +81,20 @@ func OwnEngine(t testing.TB) *engine.Engine {
 	}
 	t.Cleanup(func() { e.Close() })
 	return e
+}
+
+// KillEngine kills e's process with SIGKILL and waits until its supervisor has brought it back.
+func KillEngine(t testing.TB, e *engine.Engine) {
+	t.Helper()
+	pid := e.Connection().PID
+	p, err := os.FindProcess(pid)
+	if err == nil {
+		err = p.Kill()
+	}
+	if err != nil {
+		t.Fatalf("killing the engine: %v", err)
+	}
+	Eventually(t, time.Minute, "the engine is back", func() bool { return e.Connection().PID != pid && e.Health() == nil })
 }
 
 func start(dir string) (*engine.Engine, error) {

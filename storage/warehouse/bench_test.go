@@ -19,7 +19,7 @@ func BenchmarkSendProofs(b *testing.B) {
 			proofs := g.Proofs(n)
 			seq := uint64(0)
 			for b.Loop() {
-				sendProofs(b, w, fmt.Sprint("bench-", seq), seq, proofs)
+				sendProofs(b, w, seq, proofs)
 				seq += uint64(n)
 			}
 			b.ReportMetric(float64(seq)/b.Elapsed().Seconds(), "rows/s")
@@ -34,7 +34,7 @@ func BenchmarkBytesPerProof(b *testing.B) {
 		w := open(b)
 		g := storagetest.NewGenerator(1)
 		for i := range uint64(batches) {
-			sendProofs(b, w, fmt.Sprint("size-", i), i*n, g.Proofs(n))
+			sendProofs(b, w, i*n, g.Proofs(n))
 		}
 		for _, table := range []string{"consent_facts", "consent_personal", "rates_hourly"} {
 			optimize(b, w, table)
@@ -62,7 +62,7 @@ func BenchmarkQuestions(b *testing.B) {
 	var last []*consent.Proof
 	for i := range uint64(batches) {
 		last = g.Proofs(n)
-		sendProofs(b, w, fmt.Sprint("ask-", i), i*n, last)
+		sendProofs(b, w, i*n, last)
 	}
 	for _, table := range []string{"consent_facts", "consent_personal", "rates_hourly"} {
 		optimize(b, w, table)

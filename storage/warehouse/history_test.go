@@ -36,8 +36,8 @@ func odd() []*consent.Proof {
 func TestAProofComesBackAsItWasSent(t *testing.T) {
 	w := open(t)
 	proofs := odd()
-	sendProofs(t, w, "a", 100, proofs)
-	sendProofs(t, w, "b", 100, proofs) // copies must not show
+	sendProofs(t, w, 100, proofs)
+	sendProofs(t, w, 100, proofs) // copies must not show
 	for i, p := range proofs {
 		got, err := w.Proof(t.Context(), p.Site, p.ID)
 		if err != nil {
@@ -71,7 +71,7 @@ func TestAProofIsFoundWhenItsClientsClockWasWrong(t *testing.T) {
 	w := open(t)
 	p := storagetest.NewGenerator(1).Proof()
 	p.RecordedAt += consent.Millis((400 * 24 * time.Hour).Milliseconds())
-	sendProofs(t, w, "a", 0, []*consent.Proof{p})
+	sendProofs(t, w, 0, []*consent.Proof{p})
 	if _, err := w.Proof(t.Context(), p.Site, p.ID); err != nil {
 		t.Error(err)
 	}
@@ -85,8 +85,8 @@ func TestHistoryPagesNewestFirst(t *testing.T) {
 	for _, p := range proofs[:23] {
 		p.Personal.Subject = key
 	}
-	sendProofs(t, w, "a", 7, proofs)
-	sendProofs(t, w, "b", 7, proofs)
+	sendProofs(t, w, 7, proofs)
+	sendProofs(t, w, 7, proofs)
 	var seqs []uint64
 	var at warehouse.Position
 	for range 10 {
@@ -119,7 +119,7 @@ func TestHistoryPagesNewestFirst(t *testing.T) {
 func TestAnErasedPersonLeavesTheFacts(t *testing.T) {
 	w := open(t)
 	proofs := odd()
-	sendProofs(t, w, "a", 0, proofs)
+	sendProofs(t, w, 0, proofs)
 	gone := proofs[0]
 	exec(t, w, "DELETE FROM consent_personal WHERE subject = unhex('"+gone.Personal.Subject.String()+"')")
 	got, err := w.Proof(t.Context(), gone.Site, gone.ID)
@@ -143,8 +143,8 @@ func TestAnErasedPersonLeavesTheFacts(t *testing.T) {
 func TestTheViewReadsInWords(t *testing.T) {
 	w := open(t)
 	proofs := odd()
-	sendProofs(t, w, "a", 0, proofs)
-	sendProofs(t, w, "b", 0, proofs)
+	sendProofs(t, w, 0, proofs)
+	sendProofs(t, w, 0, proofs)
 	p := proofs[2]
 	got := count(t, w, `SELECT count() FROM consents WHERE id = '`+p.ID.String()+`' AND wording = '`+p.Wording.String()+`'
 		AND commitment = '`+p.Commitment.String()+`' AND subject = '`+p.Personal.Subject.String()+`' AND ip = '2001:db8::1' AND NOT erased

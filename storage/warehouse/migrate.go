@@ -117,16 +117,6 @@ func (w *Warehouse) apply(ctx context.Context, m migration) error {
 		clickhouse.Named("version", m.version), clickhouse.Named("name", m.name), clickhouse.Named("sum", m.sum))
 }
 
-// SchemaVersion is the number of the newest schema file: part of the token of a batch, so that a retry over a
-// schema change is a new insert.
-func SchemaVersion() int {
-	all, err := migrations(schemaFiles)
-	if err != nil {
-		panic(err) // embedded and tested
-	}
-	return int(all[len(all)-1].version)
-}
-
 var migrationName = regexp.MustCompile(`^(\d{4})_[a-z0-9_]+\.sql$`)
 
 // migrations reads the files in the order of their numbers, which have no gaps.

@@ -2,6 +2,7 @@ package warehouse_test
 
 import (
 	"errors"
+	"path/filepath"
 	"sync"
 	"testing"
 	"testing/fstest"
@@ -27,7 +28,7 @@ func TestEightEdgesMigrateAnEmptyServerAtOnce(t *testing.T) {
 	}
 	w := openAt(t, url)
 	g := storagetest.NewGenerator(1)
-	sendProofs(t, w, "a", 0, g.Proofs(10))
+	sendProofs(t, w, 0, g.Proofs(10))
 	if n := count(t, w, "SELECT sum(c) FROM (SELECT groupBitmapMerge(seqs) AS c FROM rates_hourly)"); n != 10 {
 		t.Errorf("roll-up counts %d of 10 proofs", n)
 	}
@@ -36,8 +37,9 @@ func TestEightEdgesMigrateAnEmptyServerAtOnce(t *testing.T) {
 func TestMigrateIsIdempotentAndNoticesForeignSchemas(t *testing.T) {
 	w := open(t)
 	before := count(t, w, "SELECT count() FROM schema_migrations")
-	if before != uint64(warehouse.SchemaVersion()) {
-		t.Fatalf("%d files recorded, want %d", before, warehouse.SchemaVersion())
+	files, err := filepath.Glob("schema/*.sql")
+	if err != nil || len(files) == 0 || before != uint64(len(files)) {
+		t.Fatalf("%d files recorded, want %d, %v", before, len(files), err)
 	}
 	if err := w.Migrate(t.Context()); err != nil {
 		t.Fatal(err)

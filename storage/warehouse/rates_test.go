@@ -3,7 +3,6 @@ package warehouse_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -149,20 +148,20 @@ func (v *world) check(t *testing.T, w *warehouse.Warehouse) {
 	}
 }
 
-// send ships everything in batches of n with tokens that start with name.
-func (v *world) send(t *testing.T, w *warehouse.Warehouse, name string, n int) {
+// send ships everything in batches of n.
+func (v *world) send(t *testing.T, w *warehouse.Warehouse, n int) {
 	t.Helper()
-	for edge, proofs := range v.proofs {
+	for _, proofs := range v.proofs {
 		for i := 0; i < len(proofs); i += n {
-			sendProofs(t, w, fmt.Sprint(name, edge, i), uint64(i), proofs[i:min(i+n, len(proofs))])
+			sendProofs(t, w, uint64(i), proofs[i:min(i+n, len(proofs))])
 		}
 	}
 	for i := 0; i < len(v.prompts); i += n {
-		if err := w.SendPrompts(context.Background(), fmt.Sprint(name, i), uint64(i), v.prompts[i:min(i+n, len(v.prompts))]); err != nil {
+		if err := w.SendPrompts(context.Background(), uint64(i), v.prompts[i:min(i+n, len(v.prompts))]); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := w.SendWordings(context.Background(), name, 0, v.g.Wordings()); err != nil {
+	if err := w.SendWordings(context.Background(), 0, v.g.Wordings()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -172,18 +171,10 @@ func TestRatesEqualACountByHandHoweverOftenABatchComes(t *testing.T) {
 	for _, table := range []string{"consent_facts", "consent_personal", "prompts", "rates_hourly", "prompts_hourly"} {
 		exec(t, w, "SYSTEM STOP MERGES "+table)
 	}
-	v.send(t, w, "a", 500)
+	v.send(t, w, 500)
 	v.check(t, w)
-
-	v.send(t, w, "a", 500)
-	v.send(t, w, "a", 500)
-	if n := count(t, w, "SELECT count() FROM consent_facts"); n != 4000 {
-		t.Errorf("a token seen before stored rows again: %d rows, want 4000", n)
-	}
-	v.check(t, w)
-
-	v.send(t, w, "b", 500) // tokens forgotten
-	v.send(t, w, "c", 333) // and other bounds
+	v.send(t, w, 500) // the same batches
+	v.send(t, w, 333) // and others
 	// The control: copies are really there, so whoever counts rows counts wrong.
 	if n := count(t, w, "SELECT count() FROM consent_facts"); n != 3*4000 {
 		t.Errorf("%d rows stored, want 12000: this test no longer tests duplicates", n)
@@ -208,19 +199,19 @@ func TestARollUpThatFailedCatchesUpWithTheRetry(t *testing.T) {
 	proofs := v.proofs["e1"]
 	v.proofs["e2"], v.prompts = nil, nil
 	exec(t, w, "DETACH TABLE rates_hourly")
-	err := w.SendProofs(t.Context(), "a", 0, proofs)
+	err := w.SendProofs(t.Context(), 0, proofs)
 	var poison interface{ Poison() bool }
 	if err == nil || errors.As(err, &poison) {
 		t.Fatalf("a missing roll-up must be an error that is retried, got %v", err)
 	}
 	exec(t, w, "ATTACH TABLE rates_hourly")
-	sendProofs(t, w, "a", 0, proofs)
+	sendProofs(t, w, 0, proofs)
 	v.check(t, w)
 }
 
 func TestRatesKeepToTheirTimeRange(t *testing.T) {
 	w, v := open(t), newWorld()
-	v.send(t, w, "a", 2000)
+	v.send(t, w, 2000)
 	q := v.query(warehouse.ByHour)
 	q.From, q.To = q.From.Add(61*time.Minute), q.From.Add(150*time.Minute) // cut to 23:00 … 01:00
 	for _, by := range [][]warehouse.Dimension{{warehouse.ByHour}, {warehouse.ByHour, warehouse.ByPage}} {

@@ -2,6 +2,7 @@ package warehouse
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -9,57 +10,54 @@ import (
 	"github.com/consentd/consentd/storage/consent"
 )
 
-// MaxBatch is the most rows one Send takes: the server gets them as one block, so that one token covers
-// all of them.
+// MaxBatch is the most rows one Send takes: some 80 MB decoded.
 const MaxBatch = 100_000
 
 // SendProofs stores proofs[i] as seq first+i of the edge named in it: the personal part, then the facts, each in
 // one synchronous insert. It returns nil once both are queryable, roll-ups included.
 //
-// The token names the batch in the server's records; it does not make the server drop anything (see
-// insertSettings). After an error the outcome is unknown, and sending again is safe. When the error is a
-// RowsError (interface Poison() bool), the rows are refused for good.
+// After an error the outcome is unknown, and sending again, in the same batch or another, is safe. When the
+// error is a RowsError (interface Poison() bool), the rows are refused for good.
 //
 // # Why the personal part first
 //
 // Every question starts from the facts: a proof appears whole, in the moment its facts do. The other way round it would
 // look erased in between, and a proof whose personal part is refused would be in the rates all the same.
-func (w *Warehouse) SendProofs(ctx context.Context, token string, first uint64, proofs []*consent.Proof) error {
+func (w *Warehouse) SendProofs(ctx context.Context, first uint64, proofs []*consent.Proof) error {
 	facts := make(chan columns, 1)
 	go func() { facts <- factsColumns(first, proofs) }() // while the server works on the other part
-	if err := w.send(ctx, "consent_personal", personalInto, token, len(proofs), func() columns { return personalColumns(first, proofs) }); err != nil {
+	if err := w.send(ctx, "consent_personal", personalInto, len(proofs), func() columns { return personalColumns(first, proofs) }); err != nil {
 		return err
 	}
-	return w.send(ctx, "consent_facts", factsInto, token, len(proofs), func() columns { return <-facts })
+	return w.send(ctx, "consent_facts", factsInto, len(proofs), func() columns { return <-facts })
 }
 
 // SendPrompts stores prompts[i] as seq first+i; see SendProofs.
-func (w *Warehouse) SendPrompts(ctx context.Context, token string, first uint64, prompts []*consent.Prompt) error {
-	return w.send(ctx, "prompts", promptsInto, token, len(prompts), func() columns { return promptsColumns(first, prompts) })
+func (w *Warehouse) SendPrompts(ctx context.Context, first uint64, prompts []*consent.Prompt) error {
+	return w.send(ctx, "prompts", promptsInto, len(prompts), func() columns { return promptsColumns(first, prompts) })
 }
 
 // SendWordings stores wordings; a hash of a site that is known already keeps its first publication.
-func (w *Warehouse) SendWordings(ctx context.Context, token string, _ uint64, pubs []*consent.Publication) error {
-	return w.send(ctx, "wordings", wordingsInto, token, len(pubs), func() columns { return wordingsColumns(pubs) })
+func (w *Warehouse) SendWordings(ctx context.Context, _ uint64, pubs []*consent.Publication) error {
+	return w.send(ctx, "wordings", wordingsInto, len(pubs), func() columns { return wordingsColumns(pubs) })
 }
 
-// insertSettings of every batch. The server's own deduplication is off: after a kill -9 its log has been seen
-// to hold the token of a part that was gone, and the resend was dropped as a duplicate. Replacing keys and
-// bitmaps count a batch that comes twice once.
+// freshToken names one insert. No other ever has its name, so the server takes it for no duplicate.
+func freshToken() string { return rand.Text() }
+
+// insertSettings of one insert.
 func insertSettings(token string) clickhouse.Settings {
 	return clickhouse.Settings{
-		"async_insert":               0,
-		"insert_deduplicate":         0,
-		"insert_deduplication_token": token,
-		"deduplicate_blocks_in_dependent_materialized_views": 1,
-		"max_partitions_per_insert_block":                    0, // a backlog may span any number of months
-		"materialized_views_ignore_errors":                   0,
+		"async_insert":                     0,
+		"insert_deduplication_token":       token,
+		"max_partitions_per_insert_block":  0, // a backlog may span any number of months
+		"materialized_views_ignore_errors": 0,
 	}
 }
 
 // send runs one insert in a goroutine of its own: the driver looks at ctx only while it waits for the answer,
 // and a stalled server must not hold up a shutdown. The goroutine ends within Options.Timeout.
-func (w *Warehouse) send(ctx context.Context, table, into, token string, rows int, build func() columns) error {
+func (w *Warehouse) send(ctx context.Context, table, into string, rows int, build func() columns) error {
 	if rows == 0 {
 		return nil
 	}
@@ -70,7 +68,7 @@ func (w *Warehouse) send(ctx context.Context, table, into, token string, rows in
 	done := make(chan error, 1)
 	go func() {
 		defer cancel()
-		done <- w.insert(ctx, into, token, build)
+		done <- w.insert(ctx, into, build)
 	}()
 	select {
 	case err := <-done:
@@ -83,8 +81,8 @@ func (w *Warehouse) send(ctx context.Context, table, into, token string, rows in
 	}
 }
 
-func (w *Warehouse) insert(ctx context.Context, into, token string, build func() columns) error {
-	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(insertSettings(token)))
+func (w *Warehouse) insert(ctx context.Context, into string, build func() columns) error {
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(insertSettings(w.token())))
 	batch, err := w.conn.PrepareBatch(ctx, into)
 	if err != nil {
 		return err

@@ -56,7 +56,7 @@ func TestSQLPrints(t *testing.T) {
 
 func TestSQLPrintsManyRowsAndOurOwnTables(t *testing.T) {
 	w := open(t)
-	sendProofs(t, w, "a", 0, storagetest.NewGenerator(1).Proofs(3))
+	sendProofs(t, w, 0, storagetest.NewGenerator(1).Proofs(3))
 	for query, lines := range map[string]int{
 		"SELECT number FROM numbers(5000)":                                         5002,
 		"SELECT * FROM consents":                                                   5,
@@ -82,7 +82,7 @@ func TestSQLOnlyReads(t *testing.T) {
 	if err := admin.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	sendProofs(t, admin, "a", 0, storagetest.NewGenerator(1).Proofs(3))
+	sendProofs(t, admin, 0, storagetest.NewGenerator(1).Proofs(3))
 	e := kit.Engine(t).Connection()
 	reader := openAt(t, strings.Replace(strings.Replace(url, e.User+":", e.Reader+":", 1), ":"+e.Password+"@", ":"+e.ReaderPassword+"@", 1))
 	for name, w := range map[string]*warehouse.Warehouse{"as the owner": admin, "as the reader": reader} {

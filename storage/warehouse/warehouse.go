@@ -2,9 +2,8 @@
 //
 // # Guarantee
 //
-// What is sent is counted exactly once, however often it is sent and in whatever batches: raw tables collapse
-// equal sort keys, roll-ups hold the set of seqs they count. A batch that was sent before under the same
-// token is not even stored again.
+// What is sent is stored, and counted exactly once, however often it is sent and in whatever batches: raw tables
+// collapse equal sort keys, roll-ups hold the set of seqs they count.
 //
 // # What it does not do
 //
@@ -29,6 +28,14 @@
 //
 //   - clickhouse-go: the vendor's client, and the one that sends a batch as columns over the native
 //     protocol and knows several addresses. This package is its sole importer.
+//   - No insert is ever dropped as a duplicate. ClickHouse can do that for a batch whose token or content it has
+//     seen, but it notes a batch in its deduplication log apart from the batch's part: killed in between, it has
+//     been seen to hold the note without the part, to report the resend as success, and to miss the rows for
+//     good. So every insert carries a token of its own, and exactly once rests on keys and bitmaps alone. The
+//     price is that a resend lies in the tables twice until a merge. Switching the feature off instead takes
+//     another setting before and since ClickHouse 26.2 (insert_deduplicate, deduplicate_insert), the second an
+//     error to older servers and on by default in newer ones; a fresh token means the same to all of them,
+//     also where the operator gave tables a window or replicated them.
 //   - Bitmaps of seqs in the roll-ups rather than counts: a count per batch is exact only while batches keep
 //     their bounds, and a rewind after a loss changes them. A bitmap costs about two bytes a proof.
 //   - Decisions as one LowCardinality text, the canonical JSON of the proof: a site has few combinations, so
@@ -69,6 +76,7 @@ type Warehouse struct {
 	opt    Options
 	target *Target
 	conn   driver.Conn
+	token  func() string // of one insert; tests alone replace freshToken
 }
 
 // Open parses the URL; it does not need a server to be up.
@@ -89,7 +97,7 @@ func Open(o Options) (*Warehouse, error) {
 	if o.Log == nil {
 		o.Log = slog.Default()
 	}
-	w := &Warehouse{opt: o, target: t}
+	w := &Warehouse{opt: o, target: t, token: freshToken}
 	if w.conn, err = w.connect(t.Database); err != nil {
 		return nil, err
 	}

@@ -35,9 +35,9 @@ func openAt(t testing.TB, url string) *warehouse.Warehouse {
 	return w
 }
 
-func sendProofs(t testing.TB, w *warehouse.Warehouse, token string, first uint64, proofs []*consent.Proof) {
+func sendProofs(t testing.TB, w *warehouse.Warehouse, first uint64, proofs []*consent.Proof) {
 	t.Helper()
-	if err := w.SendProofs(context.Background(), token, first, proofs); err != nil {
+	if err := w.SendProofs(context.Background(), first, proofs); err != nil {
 		t.Fatal(err)
 	}
 }

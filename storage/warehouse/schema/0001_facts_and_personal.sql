@@ -23,8 +23,7 @@ CREATE TABLE IF NOT EXISTS consent_facts
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(recorded_at)
-ORDER BY (site, recorded_at, edge, seq)
-SETTINGS non_replicated_deduplication_window = 10000;
+ORDER BY (site, recorded_at, edge, seq);
 
 -- The part that names or traces a person, by subject, so that a history is one range and an erasure one
 -- predicate. ip '::' means that none is kept; IPv4 addresses are mapped (::ffff:a.b.c.d).
@@ -46,5 +45,4 @@ CREATE TABLE IF NOT EXISTS consent_personal
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(recorded_at)
-ORDER BY (site, subject, recorded_at, edge, seq)
-SETTINGS non_replicated_deduplication_window = 10000;
+ORDER BY (site, subject, recorded_at, edge, seq);

@@ -11,8 +11,7 @@ CREATE TABLE IF NOT EXISTS wordings
     published_at SimpleAggregateFunction(min, DateTime64(3, 'UTC'))
 )
 ENGINE = AggregatingMergeTree
-ORDER BY (site, hash)
-SETTINGS non_replicated_deduplication_window = 1000;
+ORDER BY (site, hash);
 
 -- One row per display of a surface.
 CREATE TABLE IF NOT EXISTS prompts
@@ -31,5 +30,4 @@ CREATE TABLE IF NOT EXISTS prompts
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(shown_at)
-ORDER BY (site, shown_at, edge, seq)
-SETTINGS non_replicated_deduplication_window = 10000;
+ORDER BY (site, shown_at, edge, seq);

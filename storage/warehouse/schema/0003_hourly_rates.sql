@@ -17,8 +17,7 @@ CREATE TABLE IF NOT EXISTS rates_hourly
 )
 ENGINE = AggregatingMergeTree
 PARTITION BY toYYYYMM(hour)
-ORDER BY (site, hour, edge, surface, locale, wording, method, country, device, decisions)
-SETTINGS non_replicated_deduplication_window = 10000;
+ORDER BY (site, hour, edge, surface, locale, wording, method, country, device, decisions);
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS rates_hourly_feed TO rates_hourly AS
 SELECT site, toStartOfHour(recorded_at) AS hour, edge, surface, locale, wording, method, country, device, decisions,
@@ -40,8 +39,7 @@ CREATE TABLE IF NOT EXISTS prompts_hourly
 )
 ENGINE = AggregatingMergeTree
 PARTITION BY toYYYYMM(hour)
-ORDER BY (site, hour, edge, surface, locale, wording, country, device)
-SETTINGS non_replicated_deduplication_window = 10000;
+ORDER BY (site, hour, edge, surface, locale, wording, country, device);
 
 CREATE MATERIALIZED VIEW IF NOT EXISTS prompts_hourly_feed TO prompts_hourly AS
 SELECT site, toStartOfHour(shown_at) AS hour, edge, surface, locale, wording, country, device,
