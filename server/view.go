@@ -22,7 +22,7 @@ type view struct {
 	shown   map[consent.Hash]*admit.Shown       // current wordings
 	docs    map[consent.Hash]*consent.Published // current wordings
 	asked   []asked                             // sorted by id
-	scripts *scripts // built when they are asked for
+	scripts *scripts                            // built when they are asked for
 
 	older     sync.Map // consent.Hash → *admit.Shown: wordings of earlier configurations, once met
 	published atomic.Bool
