@@ -18,11 +18,16 @@ const defaultWait = 500
 
 // Snippet gives the markup a page carries first in its head. The script tag is all a page needs; where the site
 // tells Google or Microsoft of choices, an inline script in front of it says "denied" before any tag can ask, and
-// keeps their queues until the tags come. nonce, if not empty, is the page's (CSP).
-func Snippet(edge, site, nonce string, s Signals) (string, error) {
+// keeps their queues until the tags come. nonce, if not empty, is the page's (CSP); lang is its language, for a site
+// whose languages do not fit one script (Budget), and "" leaves it to the visitor's browser.
+func Snippet(edge, site, lang, nonce string, s Signals) (string, error) {
 	u, err := url.Parse(strings.TrimSuffix(edge, "/"))
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || !consent.ValidSiteID(site) {
 		return "", ErrSnippet
+	}
+	query := ""
+	if lang != "" {
+		query = "?lang=" + html.EscapeString(lang)
 	}
 	attribute := ""
 	if nonce != "" {
@@ -32,7 +37,7 @@ func Snippet(edge, site, nonce string, s Signals) (string, error) {
 	if lines := s.defaults(); len(lines) > 0 {
 		fmt.Fprintf(&b, "<script%s>\n%s\n</script>\n", attribute, strings.Join(lines, "\n"))
 	}
-	fmt.Fprintf(&b, "<script src=\"%s/s/%s.js\"%s defer></script>\n", html.EscapeString(u.String()), site, attribute)
+	fmt.Fprintf(&b, "<script src=\"%s/s/%s.js%s\"%s defer></script>\n", html.EscapeString(u.String()), site, query, attribute)
 	return b.String(), nil
 }
 

@@ -23,7 +23,7 @@
 //	ready.go      … and the purposes that come with words
 //	behaviour.go  … of what the script does besides asking
 //	lifetime.go   "13mo"
-//	signals.go    SignalsOf, for the command line
+//	draft.go      Draft, for the command line
 //	origin.go     which origins may post
 //	duration.go   "182d"
 //	check.go      Check, for the command line
