@@ -52,6 +52,28 @@ func decided(d Choice, m Method) Status {
 	return StatusDenied
 }
 
+// contactEntry is the line of a State that holds the last contact; no purpose is called so.
+const contactEntry = "@"
+
+// Contact is a moment at which a person was in touch with the site of their own accord: with a proof, whose edge
+// and seq it then has, or as the site reported it.
+type Contact struct {
+	At   Millis
+	Edge string
+	Seq  uint64
+}
+
+// ContactState is the state a reported contact leads to. Merged, the latest contact stays.
+func ContactState(at Millis) State {
+	return State{{Purpose: contactEntry, Event: Event{At: at}}}
+}
+
+// Contact is the last one known.
+func (s State) Contact() (c Contact, ok bool) {
+	st, ok := s.Standing(contactEntry)
+	return Contact{At: st.At, Edge: st.Edge, Seq: st.Seq}, ok
+}
+
 // Apply folds one proof in.
 func (s State) Apply(p *Proof, seq uint64) State { return s.Merge(StateOf(p, seq)) }
 

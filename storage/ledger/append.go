@@ -18,11 +18,17 @@ type Receipt struct {
 // done is sent to, then to the caller again.
 type request struct {
 	done chan error // capacity 1
+	add  func(*sequencer, *request) error
 
-	stream  consent.Stream
 	proof   *consent.Proof
 	prompt  *consent.Prompt
 	wording *consent.Publication
+	notes   []Note
+	frees   bool // only deletes: let through on a full disk
+
+	site    string // of touched
+	touched []consent.SubjectKey
+
 	entry   []byte            // binary form
 	scratch []byte            // canonical facts
 	digest  [16]byte          // proofs: what makes a second post "the same"
@@ -35,8 +41,12 @@ type request struct {
 // sorted. Errors: ErrConflict, ErrBusy, ErrNoSpace, ErrClosed, ErrFatal. ctx is looked at before the proof is
 // queued; from then on the outcome is waited for, because a proof half-told is worse than a late answer.
 func (l *Ledger) Append(ctx context.Context, p *consent.Proof) (Receipt, error) {
-	r := l.request(consent.StreamProofs)
-	r.proof = p
+	return l.append(ctx, p, nil)
+}
+
+func (l *Ledger) append(ctx context.Context, p *consent.Proof, notes []Note) (Receipt, error) {
+	r := l.request((*sequencer).addProof)
+	r.proof, r.notes = p, notes
 	r.digest = p.Digest()
 	r.entry = consent.AppendProof(r.entry[:0], p)
 	r.scratch = p.AppendFacts(append(r.scratch[:0], leafPrefix))
@@ -50,7 +60,7 @@ const leafPrefix = 0x00
 // AppendPrompt makes p durable. A prompt id seen on the same or the day before counts once: no error,
 // nothing written. Errors as for Append, without ErrConflict.
 func (l *Ledger) AppendPrompt(ctx context.Context, p *consent.Prompt) error {
-	r := l.request(consent.StreamPrompts)
+	r := l.request((*sequencer).addPrompt)
 	r.prompt = p
 	r.entry = consent.AppendPrompt(r.entry[:0], p)
 	_, err := l.submit(ctx, r)
@@ -60,16 +70,16 @@ func (l *Ledger) AppendPrompt(ctx context.Context, p *consent.Prompt) error {
 // Publish makes a wording known: lookups of its hash find it from now on, for ever, and it is shipped. A
 // wording the site already published is left as it is.
 func (l *Ledger) Publish(ctx context.Context, w *consent.Published) error {
-	r := l.request(consent.StreamWordings)
+	r := l.request((*sequencer).addWording)
 	r.wording = &consent.Publication{PublishedAt: l.Now(), Hash: w.Hash, Site: w.Site, Surface: w.Surface, Locale: w.Locale, Doc: w.Doc}
 	r.entry = consent.AppendPublication(r.entry[:0], r.wording)
 	_, err := l.submit(ctx, r)
 	return err
 }
 
-func (l *Ledger) request(s consent.Stream) *request {
+func (l *Ledger) request(add func(*sequencer, *request) error) *request {
 	r := l.requests.Get().(*request)
-	r.stream, r.receipt = s, Receipt{}
+	r.add, r.receipt = add, Receipt{}
 	return r
 }
 
@@ -91,7 +101,7 @@ func (l *Ledger) submit(ctx context.Context, r *request) (Receipt, error) {
 }
 
 func (l *Ledger) recycle(r *request) {
-	r.proof, r.prompt, r.wording = nil, nil, nil
+	r.proof, r.prompt, r.wording, r.notes, r.frees, r.touched = nil, nil, nil, nil, false, nil
 	l.requests.Put(r)
 }
 
@@ -99,7 +109,7 @@ func (l *Ledger) enqueue(ctx context.Context, r *request) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if l.full.Load() {
+	if l.full.Load() && !r.frees {
 		l.metrics.refused(ErrNoSpace)
 		return ErrNoSpace
 	}

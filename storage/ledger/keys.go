@@ -21,6 +21,7 @@ import (
 //	't' level 1 │ n 8                up to 256 × 32              tile of the log, see tree.go
 //	'w' site │ 0x00 │ hash 32        consent binary              publication of a wording
 //	'c' stream 1                     next 8 │ end 8              cursor of the drain
+//	'n' space │ 0x00 │ key           whatever                    note: a small record beside the proofs
 //	'x' stream 1 │ seq 8             at 8 │ why │ entry          row set aside
 const layout = 1
 
@@ -33,6 +34,7 @@ const (
 	prefixTile    = 't'
 	prefixWording = 'w'
 	prefixCursor  = 'c'
+	prefixNote    = 'n'
 	prefixAside   = 'x'
 )
 
@@ -65,6 +67,10 @@ func tileKey(b []byte, level int, n uint64) []byte {
 
 func wordingKey(b []byte, site string, h consent.Hash) []byte {
 	return append(append(append(append(b, prefixWording), site...), 0), h[:]...)
+}
+
+func noteKey(b []byte, space string, key []byte) []byte {
+	return append(append(append(append(b, prefixNote), space...), 0), key...)
 }
 
 func cursorKey(s consent.Stream) []byte { return []byte{prefixCursor, byte(s)} }

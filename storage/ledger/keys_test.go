@@ -27,6 +27,7 @@ func TestKeysAreWhatTheTableSays(t *testing.T) {
 		{"state", stateKey(nil, "demo", consent.SubjectKey{1, 15: 2}), "7364656d6f0001000000000000000000000000000002"},
 		{"tile 1/3", tileKey(nil, 1, 3), "74010000000000000003"},
 		{"wording", wordingKey(nil, "demo", consent.Hash{1, 31: 2}), "7764656d6f000100000000000000000000000000000000000000000000000000000000000002"},
+		{"note", noteKey(nil, "mail", []byte{1, 0, 2}), "6e6d61696c00010002"},
 		{"cursor of wordings", cursorKey(consent.StreamWordings), "6302"},
 		{"proof 7 set aside", asideKey(consent.StreamProofs, 7), "78000000000000000007"},
 	} {

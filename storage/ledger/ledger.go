@@ -33,6 +33,7 @@
 //	hot.go        states that were read lately
 //	ids.go        which proof ids are certainly new
 //	merge.go      how states are summed up
+//	notes.go      small records beside the proofs, and contacts
 //	seen.go       which subjects certainly have no state
 //	tree.go       tiles of the log and its growing edge
 //	read.go       state, proofs and wordings
@@ -138,6 +139,7 @@ type Ledger struct {
 	clock   atomic.Int64           // consent.Millis: the latest time given out; never falls
 	durable [streams]atomic.Uint64 // per stream, the first seq not yet on disk; written by the syncer
 	grown   [streams]gate          // opened whenever durable moves
+	loose   loose                  // the same for what has no seq
 	prev    [streams]atomic.Uint64 // first entry still held per stream; written by Trim
 	cursors [streams]atomic.Uint64 // what has been shipped: Cursor.Next; written by SaveCursor
 	full    atomic.Bool            // written by the space guard
@@ -174,6 +176,7 @@ func Open(o Options) (*Ledger, error) {
 	for i := range l.grown {
 		l.grown[i].init()
 	}
+	l.loose.grown.init()
 	l.requests.New = func() any { return &request{done: make(chan error, 1)} }
 	cache := pebble.NewCache(o.Cache / 8)
 	l.hot, l.seen = newHotStates(o.hotBytes()), newSeenSubjects(o.Cache/16)

@@ -30,7 +30,7 @@ type sequencer struct {
 	next   [streams]uint64 // next seq to give out
 	tree   tree
 	piles  piles
-	groups uint64 // number of the open group
+	groups uint64 // applied so far
 	open   *group // gathers
 	flying int    // groups applied and syncing
 	spares []*group
@@ -50,6 +50,8 @@ type group struct {
 	waiters []*request
 	next    [streams]uint64 // what is durable once the group is
 	wrote   [streams]bool
+	loose   bool   // it holds writes without a seq: notes, contacts
+	number  uint64 // counted from 1
 	begun   time.Time
 
 	// What the batch will write, for requests of the same group that depend on it.
@@ -68,7 +70,7 @@ func (g *group) full() bool {
 // reset makes g ready to gather again; its batch has been committed or holds nothing.
 func (g *group) reset() {
 	clear(g.waiters)
-	g.waiters, g.wrote = g.waiters[:0], [streams]bool{}
+	g.waiters, g.wrote, g.loose = g.waiters[:0], [streams]bool{}, false
 	clear(g.ids)
 	clear(g.prompts)
 	g.batch.Reset()
@@ -150,7 +152,11 @@ func (s *sequencer) finish() {
 // apply makes the open group visible and hands it to the syncer; false: the ledger has failed.
 func (s *sequencer) apply() bool {
 	g := s.open
-	g.next, g.begun = s.next, time.Now()
+	s.groups++
+	g.next, g.begun, g.number = s.next, time.Now(), s.groups
+	if g.loose {
+		s.l.loose.applied.Store(g.number)
+	}
 	if !g.batch.Empty() {
 		s.value = times{clock: consent.Millis(s.l.clock.Load()), ids: s.ids.top}.append(s.value[:0])
 		g.batch.Set(s.timesKey, s.value, nil)
@@ -166,7 +172,6 @@ func (s *sequencer) apply() bool {
 	} else {
 		s.open = newGroup(s.l.db)
 	}
-	s.groups++
 	s.sync <- g
 	return true
 }
@@ -174,8 +179,12 @@ func (s *sequencer) apply() bool {
 // forgetHot lets nobody be answered from a state read before g became readable.
 func (s *sequencer) forgetHot(g *group) {
 	for _, r := range g.waiters {
-		if r.stream == consent.StreamProofs {
+		if r.proof != nil {
 			s.key = stateKey(s.key[:0], r.proof.Site, r.proof.Personal.Subject)
+			s.l.hot.forget(s.key)
+		}
+		for _, k := range r.touched {
+			s.key = stateKey(s.key[:0], r.site, k)
 			s.l.hot.forget(s.key)
 		}
 	}
@@ -210,6 +219,10 @@ func (s *sequencer) syncer() {
 				s.l.grown[i].open()
 			}
 		}
+		if g.loose {
+			s.l.loose.durable.Store(g.number)
+			s.l.loose.grown.open()
+		}
 		s.synced <- g
 		for _, r := range waiters {
 			r.done <- nil
@@ -234,15 +247,7 @@ func (s *sequencer) recoverPanic() {
 
 // add puts one request into the open group, or answers it at once when it writes nothing.
 func (s *sequencer) add(r *request) {
-	var err error
-	switch r.stream {
-	case consent.StreamProofs:
-		err = s.addProof(r)
-	case consent.StreamPrompts:
-		err = s.addPrompt(r)
-	case consent.StreamWordings:
-		err = s.addWording(r)
-	}
+	err := r.add(s, r)
 	switch {
 	case err == nil:
 		s.open.waiters = append(s.open.waiters, r)
@@ -266,7 +271,7 @@ func (s *sequencer) addProof(r *request) error {
 	if found {
 		return s.replay(r, known)
 	}
-	seq := s.place(r)
+	seq := s.place(r, consent.StreamProofs)
 	r.receipt = Receipt{At: r.proof.RecordedAt, Seq: seq}
 	rec := idRecord{seq: seq, at: r.proof.RecordedAt, digest: r.digest}
 	s.open.ids[r.proof.ID] = rec
@@ -276,6 +281,9 @@ func (s *sequencer) addProof(r *request) error {
 		return err
 	}
 	if err := s.fold(r.proof, seq); err != nil {
+		return err
+	}
+	if err := s.addNotes(r); err != nil {
 		return err
 	}
 	return s.tree.push(r.leaf, s.putTile)
@@ -305,34 +313,37 @@ func (s *sequencer) known(id uuid.UUID) (idRecord, bool, error) {
 }
 
 // place writes the entry of r under the next seq of its stream.
-func (s *sequencer) place(r *request) uint64 {
-	seq := s.next[r.stream]
-	s.next[r.stream]++
-	s.open.wrote[r.stream] = true
-	s.key = entryKey(s.key[:0], r.stream, seq)
+func (s *sequencer) place(r *request, stream consent.Stream) uint64 {
+	seq := s.next[stream]
+	s.next[stream]++
+	s.open.wrote[stream] = true
+	s.key = entryKey(s.key[:0], stream, seq)
 	s.open.batch.Set(s.key, r.entry, nil) // a Set on a batch of the same DB only grows memory: it cannot fail
 	return seq
 }
 
-// fold brings the subject's state up to date: what this proof says is merged into what is there, unread.
+// fold brings the subject's state up to date with what this proof says.
 func (s *sequencer) fold(p *consent.Proof, seq uint64) error {
-	s.key = stateKey(s.key[:0], p.Site, p.Personal.Subject)
+	s.value = consent.AppendState(s.value[:0], consent.StateOf(p, seq))
+	return s.merge(p.Site, p.Personal.Subject, s.value)
+}
+
+// merge adds a binary state to that of a subject: unread, unless the subject's pile has grown too high.
+func (s *sequencer) merge(site string, subject consent.SubjectKey, state []byte) error {
+	s.key = stateKey(s.key[:0], site, subject)
 	s.l.seen.add(s.key)
-	state := consent.StateOf(p, seq)
-	if !s.piles.due(p.Personal.Subject, s.groups) {
-		s.value = consent.AppendState(s.value[:0], state)
-		return s.open.batch.Merge(s.key, s.value, nil)
+	if !s.piles.due(subject, s.groups) {
+		return s.open.batch.Merge(s.key, state, nil)
 	}
-	var old consent.State
+	sum := state
 	_, err := s.l.view(s.key, func(v []byte) (err error) {
-		old, err = consent.ParseState(v)
+		sum, err = consent.MergeStates(nil, v, state)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	s.value = consent.AppendState(s.value[:0], old.Merge(state))
-	return s.open.batch.Set(s.key, s.value, nil)
+	return s.open.batch.Set(s.key, sum, nil)
 }
 
 func (s *sequencer) putTile(level int, n uint64, tile []byte) error {
@@ -356,7 +367,7 @@ func (s *sequencer) addPrompt(r *request) error {
 		}
 	}
 	s.open.prompts[id] = struct{}{}
-	s.place(r)
+	s.place(r, consent.StreamPrompts)
 	s.key = promptKey(s.key[:0], day, id)
 	return s.open.batch.Set(s.key, nil, nil)
 }
@@ -371,6 +382,6 @@ func (s *sequencer) addWording(r *request) error {
 	if err := s.open.batch.Set(s.key, r.entry, nil); err != nil {
 		return err
 	}
-	s.place(r)
+	s.place(r, consent.StreamWordings)
 	return nil
 }
