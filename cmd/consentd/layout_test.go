@@ -23,6 +23,7 @@ var arrows = []struct{ from, to string }{
 	{"cmd/...", "widget"},
 	{"server", "server/..."},
 	{"server/admit", "server/wire"},
+	{"server/link", "server/keyfile"},
 	{"server/site", "server/keyfile"},
 	{"server/token", "server/keyfile"},
 	{"server/...", "storage/consent"},
