@@ -20,11 +20,11 @@ type request struct {
 	done chan error // capacity 1
 	add  func(*sequencer, *request) error
 
-	proof   *consent.Proof
-	prompt  *consent.Prompt
-	wording *consent.Publication
-	notes   []Note
-	frees   bool // only deletes: let through on a full disk
+	proof       *consent.Proof
+	prompt      *consent.Prompt
+	publication *consent.Publication
+	notes       []Note
+	frees       bool // only deletes: let through on a full disk
 
 	site    string // of touched
 	touched []consent.SubjectKey
@@ -32,7 +32,7 @@ type request struct {
 	entry   []byte            // binary form
 	scratch []byte            // canonical facts
 	digest  [16]byte          // proofs: what makes a second post "the same"
-	leaf    [sha256.Size]byte // proofs: SHA-256(0x00 ‖ canonical facts)
+	leaf    [sha256.Size]byte // of a log: SHA-256(0x00 ‖ canonical facts)
 
 	receipt Receipt // filled by the sequencer
 }
@@ -67,12 +67,21 @@ func (l *Ledger) AppendPrompt(ctx context.Context, p *consent.Prompt) error {
 	return err
 }
 
-// Publish makes a wording known: lookups of its hash find it from now on, for ever, and it is shipped. A
+// Publish makes a wording known: lookups of its hash find it from now on, for ever, and it is logged and shipped. A
 // wording the site already published is left as it is.
 func (l *Ledger) Publish(ctx context.Context, w *consent.Published) error {
-	r := l.request((*sequencer).addWording)
-	r.wording = &consent.Publication{PublishedAt: l.Now(), Hash: w.Hash, Site: w.Site, Surface: w.Surface, Locale: w.Locale, Doc: w.Doc}
-	r.entry = consent.AppendPublication(r.entry[:0], r.wording)
+	return l.Announce(ctx, w.Publication())
+}
+
+// Announce logs a publication, and dates it: PublishedAt is set. One that is known already is left as it is: for
+// good, or, where Recurs says so, as long as it is the current one of its site, kind and locale.
+func (l *Ledger) Announce(ctx context.Context, p *consent.Publication) error {
+	r := l.request((*sequencer).addPublication)
+	p.PublishedAt = l.Now()
+	r.publication = p
+	r.entry = consent.AppendPublication(r.entry[:0], p)
+	r.scratch = p.AppendFacts(append(r.scratch[:0], leafPrefix))
+	r.leaf = sha256.Sum256(r.scratch)
 	_, err := l.submit(ctx, r)
 	return err
 }
@@ -101,7 +110,7 @@ func (l *Ledger) submit(ctx context.Context, r *request) (Receipt, error) {
 }
 
 func (l *Ledger) recycle(r *request) {
-	r.proof, r.prompt, r.wording, r.notes, r.frees, r.touched = nil, nil, nil, nil, false, nil
+	r.proof, r.prompt, r.publication, r.notes, r.frees, r.touched = nil, nil, nil, nil, false, nil
 	l.requests.Put(r)
 }
 

@@ -89,7 +89,7 @@ func checkWhole(t testing.TB, l *Ledger) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := l.Root(size)
+		got, err := l.Log(consent.StreamProofs).Root(size)
 		if err != nil || size > 0 && got != want {
 			t.Fatalf("root of %d: %v (%v), want %v", size, got, err, want)
 		}
@@ -336,7 +336,7 @@ func TestLeafIsTheFacts(t *testing.T) {
 	l := open(t, Options{})
 	p := proof(l, 1, consent.MethodCustom, true)
 	mustAppend(t, l, p)
-	root, err := l.Root(1)
+	root, err := l.Log(consent.StreamProofs).Root(1)
 	if err != nil {
 		t.Fatal(err)
 	}

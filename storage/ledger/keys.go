@@ -18,24 +18,30 @@ import (
 //	'i' proof id 16                  seq 8 │ at 8 │ digest 16    idempotency, and a proof's place by its id
 //	'p' day 4 │ prompt id 16         (empty)                     prompts seen, by UTC day
 //	's' site │ 0x00 │ subject 16     consent binary              current state of a subject, merged
-//	't' level 1 │ n 8                up to 256 × 32              tile of the log, see tree.go
+//	't' level 1 │ n 8                up to 256 × 32              tile of the log of proofs, see tree.go
+//	'l' stream 1 │ level 1 │ n 8     up to 256 × 32              tile of another log
 //	'w' site │ 0x00 │ hash 32        consent binary              publication of a wording
+//	'y' site │ 0x00 │ kind │ 0x00 │  seq 8                       publications of a kind: identity 32, or seq 8 of those that recur
+//	'z' site │ 0x00 │ kind │ 0x00 │  identity 32                 the current one of those that recur: locale
 //	'c' stream 1                     next 8 │ end 8              cursor of the drain
 //	'n' space │ 0x00 │ key           whatever                    note: a small record beside the proofs
 //	'x' stream 1 │ seq 8             at 8 │ why │ entry          row set aside
 const layout = 1
 
 const (
-	prefixMeta    = 'm'
-	prefixEntry   = 'e'
-	prefixID      = 'i'
-	prefixPrompt  = 'p'
-	prefixState   = 's'
-	prefixTile    = 't'
-	prefixWording = 'w'
-	prefixCursor  = 'c'
-	prefixNote    = 'n'
-	prefixAside   = 'x'
+	prefixMeta      = 'm'
+	prefixEntry     = 'e'
+	prefixID        = 'i'
+	prefixPrompt    = 'p'
+	prefixState     = 's'
+	prefixTile      = 't'
+	prefixOtherTile = 'l'
+	prefixWording   = 'w'
+	prefixPublished = 'y'
+	prefixCurrent   = 'z'
+	prefixCursor    = 'c'
+	prefixNote      = 'n'
+	prefixAside     = 'x'
 )
 
 func metaKey(name string) []byte { return append([]byte{prefixMeta}, name...) }
@@ -61,8 +67,31 @@ func stateKey(b []byte, site string, k consent.SubjectKey) []byte {
 	return append(append(append(append(b, prefixState), site...), 0), k[:]...)
 }
 
-func tileKey(b []byte, level int, n uint64) []byte {
-	return binary.BigEndian.AppendUint64(append(b, prefixTile, byte(level)), n)
+func tileKey(b []byte, log consent.Stream, level int, n uint64) []byte {
+	if log == consent.StreamProofs {
+		b = append(b, prefixTile)
+	} else {
+		b = append(b, prefixOtherTile, byte(log))
+	}
+	return binary.BigEndian.AppendUint64(append(b, byte(level)), n)
+}
+
+// publishedKeys is the start of all keys of one kind of publications of a site.
+func publishedKeys(b []byte, prefix byte, site string, kind consent.PublicationKind) []byte {
+	return append(append(append(append(append(b, prefix), site...), 0), kind...), 0)
+}
+
+func publishedKey(b []byte, p *consent.Publication, seq uint64) []byte {
+	b = publishedKeys(b, prefixPublished, p.Site, p.Kind)
+	if p.Recurs() {
+		return binary.BigEndian.AppendUint64(b, seq)
+	}
+	identity := p.Identity()
+	return append(b, identity[:]...)
+}
+
+func currentKey(b []byte, p *consent.Publication) []byte {
+	return append(publishedKeys(b, prefixCurrent, p.Site, p.Kind), p.Locale...)
 }
 
 func wordingKey(b []byte, site string, h consent.Hash) []byte {

@@ -27,6 +27,8 @@
 // # Files
 //
 //	keys.go       the key space, drawn as a table
+//	log.go        the two logs, read
+//	adopt.go      the log of publications, made from a directory that had none
 //	ledger.go     Options, Open, Close, failure
 //	append.go     Append, AppendPrompt, Publish: the callers' side of the queue
 //	sequencer.go  the sequencer and the syncer

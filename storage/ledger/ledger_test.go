@@ -559,7 +559,7 @@ func TestTrimKeepsWhatRecoveryNeeds(t *testing.T) {
 		mustAppend(t, l, p)
 		ids = append(ids, p.ID)
 	}
-	root, err := l.Root(600)
+	root, err := l.Log(consent.StreamProofs).Root(600)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -584,7 +584,7 @@ func TestTrimKeepsWhatRecoveryNeeds(t *testing.T) {
 	wantStatus(t, l, 1, consent.StatusGranted)
 	l.Close()
 	l = open(t, Options{Dir: dir})
-	if got, err := l.Root(600); err != nil || got != root {
+	if got, err := l.Log(consent.StreamProofs).Root(600); err != nil || got != root {
 		t.Errorf("root after trimming and reopening: %v %v, want %v", got, err, root)
 	}
 	if l.First(consent.StreamProofs) != 512 || l.Next(consent.StreamProofs) != 600 {

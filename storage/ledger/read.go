@@ -2,7 +2,7 @@ package ledger
 
 import (
 	"context"
-	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -189,6 +189,57 @@ func (l *Ledger) Wording(site string, h consent.Hash) (*consent.Publication, err
 	return p, err
 }
 
+// Publications calls fn for what a site published of one kind, with its place in the log, oldest first; of wordings
+// and snapshots each once.
+func (l *Ledger) Publications(site string, kind consent.PublicationKind, fn func(seq uint64, p *consent.Publication) error) error {
+	seqs, err := l.publishedSeqs(site, kind)
+	if err != nil {
+		return fmt.Errorf("listing publications of %s: %w", site, err)
+	}
+	for _, seq := range seqs {
+		p, err := l.Publication(seq)
+		if err != nil {
+			return err
+		}
+		if err := fn(seq, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// publishedSeqs are the durable ones, ascending.
+func (l *Ledger) publishedSeqs(site string, kind consent.PublicationKind) ([]uint64, error) {
+	prefix := publishedKeys(nil, prefixPublished, site, kind)
+	it, err := l.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+	if err != nil {
+		return nil, err
+	}
+	var seqs []uint64
+	for valid := it.First(); valid; valid = it.Next() {
+		if seq := binary.BigEndian.Uint64(it.Value()); seq < l.Next(consent.StreamWordings) {
+			seqs = append(seqs, seq)
+		}
+	}
+	slices.Sort(seqs)
+	return seqs, it.Close()
+}
+
+// Publication reads one entry of the log of publications, or ErrNotFound.
+func (l *Ledger) Publication(seq uint64) (p *consent.Publication, err error) {
+	if seq >= l.Next(consent.StreamWordings) {
+		return nil, ErrNotFound
+	}
+	found, err := l.view(entryKey(nil, consent.StreamWordings, seq), func(v []byte) (err error) {
+		p, err = consent.ParsePublication(v)
+		return err
+	})
+	if err == nil && !found {
+		err = ErrNotFound
+	}
+	return p, err
+}
+
 // Unshipped calls fn for every proof of a subject that has not been shipped yet, oldest first: what the
 // warehouse cannot know. It reads the whole backlog: microseconds while the warehouse keeps up.
 func (l *Ledger) Unshipped(site string, key consent.SubjectKey, fn func(seq uint64, p *consent.Proof) error) error {
@@ -200,24 +251,4 @@ func (l *Ledger) Unshipped(site string, key consent.SubjectKey, fn func(seq uint
 		}
 		return fn(seq, p)
 	})
-}
-
-// leaves appends the leaf hashes of the proofs [first, end), computed from their entries.
-func (l *Ledger) leaves(b []byte, first, end uint64) ([]byte, error) {
-	next := first
-	var facts []byte
-	err := l.Scan(consent.StreamProofs, first, end, func(seq uint64, raw []byte) error {
-		p, err := consent.ParseProof(raw)
-		if err != nil {
-			return fmt.Errorf("reading proof %d: %w", seq, err)
-		}
-		facts = p.AppendFacts(append(facts[:0], leafPrefix))
-		leaf := sha256.Sum256(facts)
-		b, next = append(b, leaf[:]...), seq+1
-		return nil
-	})
-	if err == nil && next != end {
-		err = fmt.Errorf("reading leaves [%d, %d): the entries end at %d", first, end, next)
-	}
-	return slices.Clip(b), err
 }

@@ -27,8 +27,13 @@ func (l *Ledger) recover() (*sequencer, error) {
 			return nil, fmt.Errorf("recovering %s: %w", stream, err)
 		}
 	}
-	if s.tree, err = l.frontier(s.next[consent.StreamProofs]); err != nil {
-		return nil, fmt.Errorf("recovering the log: %w", err)
+	if err := l.adopt(s.next[consent.StreamWordings]); err != nil {
+		return nil, fmt.Errorf("making the log of publications: %w", err)
+	}
+	for _, log := range logs() {
+		if s.trees[log], err = l.Log(log).frontier(s.next[log]); err != nil {
+			return nil, fmt.Errorf("recovering the log of %s: %w", log, err)
+		}
 	}
 	return s, nil
 }

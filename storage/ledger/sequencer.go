@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -28,7 +29,7 @@ const (
 type sequencer struct {
 	l      *Ledger
 	next   [streams]uint64 // next seq to give out
-	tree   tree
+	trees  [streams]tree   // of the logs
 	piles  piles
 	groups uint64 // applied so far
 	open   *group // gathers
@@ -55,12 +56,13 @@ type group struct {
 	begun   time.Time
 
 	// What the batch will write, for requests of the same group that depend on it.
-	ids     map[uuid.UUID]idRecord
-	prompts map[uuid.UUID]struct{}
+	ids       map[uuid.UUID]idRecord
+	prompts   map[uuid.UUID]struct{}
+	published map[string]consent.Hash // key of a publication → identity
 }
 
 func newGroup(db *pebble.DB) *group {
-	return &group{batch: db.NewBatch(), ids: map[uuid.UUID]idRecord{}, prompts: map[uuid.UUID]struct{}{}}
+	return &group{batch: db.NewBatch(), ids: map[uuid.UUID]idRecord{}, prompts: map[uuid.UUID]struct{}{}, published: map[string]consent.Hash{}}
 }
 
 func (g *group) full() bool {
@@ -73,6 +75,7 @@ func (g *group) reset() {
 	g.waiters, g.wrote, g.loose = g.waiters[:0], [streams]bool{}, false
 	clear(g.ids)
 	clear(g.prompts)
+	clear(g.published)
 	g.batch.Reset()
 }
 
@@ -286,7 +289,7 @@ func (s *sequencer) addProof(r *request) error {
 	if err := s.addNotes(r); err != nil {
 		return err
 	}
-	return s.tree.push(r.leaf, s.putTile)
+	return s.grow(consent.StreamProofs, r.leaf)
 }
 
 // replay answers a proof id that was used before: the same content gets the same answer, once durable.
@@ -346,9 +349,12 @@ func (s *sequencer) merge(site string, subject consent.SubjectKey, state []byte)
 	return s.open.batch.Set(s.key, sum, nil)
 }
 
-func (s *sequencer) putTile(level int, n uint64, tile []byte) error {
-	s.key = tileKey(s.key[:0], level, n)
-	return s.open.batch.Set(s.key, tile, nil)
+// grow adds a leaf to a log.
+func (s *sequencer) grow(log consent.Stream, leaf [hashSize]byte) error {
+	return s.trees[log].push(leaf, func(level int, n uint64, tile []byte) error {
+		s.key = tileKey(s.key[:0], log, level, n)
+		return s.open.batch.Set(s.key, tile, nil)
+	})
 }
 
 // addPrompt counts a prompt once: its id is remembered for the day it came and looked up in that and the
@@ -372,16 +378,59 @@ func (s *sequencer) addPrompt(r *request) error {
 	return s.open.batch.Set(s.key, nil, nil)
 }
 
-func (s *sequencer) addWording(r *request) error {
-	w := r.wording
-	s.key = wordingKey(s.key[:0], w.Site, w.Hash)
-	known, err := s.l.has(s.key)
+// addPublication logs what was made public, unless that is known already: for good, or as the current one of its
+// kind.
+func (s *sequencer) addPublication(r *request) error {
+	p := r.publication
+	known, err := s.isPublished(p)
 	if err != nil || known {
+		return err // maybe still in flight: wait with this group
+	}
+	seq := s.place(r, consent.StreamWordings)
+	identity := p.Identity()
+	if p.Recurs() {
+		s.key = currentKey(s.key[:0], p)
+		s.open.published[string(s.key)] = identity
+		if err := s.open.batch.Set(s.key, identity[:], nil); err != nil {
+			return err
+		}
+	} else {
+		s.open.published[string(publishedKey(s.key[:0], p, seq))] = identity
+	}
+	if err := s.index(p, seq, r.entry); err != nil {
 		return err
 	}
-	if err := s.open.batch.Set(s.key, r.entry, nil); err != nil {
+	return s.grow(consent.StreamWordings, r.leaf)
+}
+
+// isPublished asks the open group, then the store.
+func (s *sequencer) isPublished(p *consent.Publication) (bool, error) {
+	s.key = publishedKey(s.key[:0], p, 0)
+	if p.Recurs() {
+		s.key = currentKey(s.key[:0], p)
+	}
+	identity := p.Identity()
+	if last, ok := s.open.published[string(s.key)]; ok {
+		return last == identity, nil
+	}
+	if !p.Recurs() {
+		return s.l.has(s.key)
+	}
+	same := false
+	_, err := s.l.view(s.key, func(v []byte) error {
+		same = string(v) == string(identity[:])
+		return nil
+	})
+	return same, err
+}
+
+// index makes a publication findable by kind, and a wording by its hash.
+func (s *sequencer) index(p *consent.Publication, seq uint64, entry []byte) error {
+	s.key = publishedKey(s.key[:0], p, seq)
+	s.value = binary.BigEndian.AppendUint64(s.value[:0], seq)
+	if err := s.open.batch.Set(s.key, s.value, nil); err != nil || p.Kind != consent.PublishedWording {
 		return err
 	}
-	s.place(r, consent.StreamWordings)
-	return nil
+	s.key = wordingKey(s.key[:0], p.Site, p.Hash)
+	return s.open.batch.Set(s.key, entry, nil)
 }

@@ -125,11 +125,11 @@ func parseAside(k, v []byte) (consent.SetAside, error) {
 }
 
 // Trim forgets the entries of s before seq; they must have been shipped. It keeps at least the newest entry
-// of every stream (the next seq is read from it) and the proofs of the log's unfinished tile (their leaves
-// are nowhere else).
+// of every stream (the next seq is read from it), the proofs of the log's unfinished tile (their leaves are
+// nowhere else) and all publications: they are few, and what their log says is nowhere else in its order.
 func (l *Ledger) Trim(s consent.Stream, seq uint64) error {
 	next := l.Next(s)
-	if next == 0 {
+	if next == 0 || s == consent.StreamWordings {
 		return nil
 	}
 	keep := next - 1

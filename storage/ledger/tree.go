@@ -7,8 +7,9 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 )
 
-// The log is an RFC 6962 tree over the leaves of all proofs. It is stored in tiles of height 8, as in C2SP
-// tlog-tiles: the tile (level L, n) holds the 256 hashes of tree level 8·L with indices from 256·n on.
+// A log is an RFC 6962 tree over the facts of all entries of a stream: one of the proofs, one of the
+// publications. It is stored in tiles of height 8, as in C2SP tlog-tiles: the tile (level L, n) holds the 256
+// hashes of tree level 8·L with indices from 256·n on.
 //
 // A level-0 tile is written when it is complete; until then its leaves are in the entries, which Trim keeps.
 // Tiles of higher levels grow by one hash each time the tile below completes, and are written each time: at
@@ -78,44 +79,12 @@ func nodeHash(left, right []byte) [hashSize]byte {
 	return sha256.Sum256(b[:])
 }
 
-// Root computes the root hash of the first size leaves; size must not exceed what is durable.
-func (l *Ledger) Root(size uint64) (tlog.Hash, error) {
-	hashes, err := l.HashReader(size)
-	if err != nil {
-		return tlog.Hash{}, err
-	}
-	return tlog.TreeHash(int64(size), hashes)
-}
-
-// HashReader reads the hashes of a tree of size leaves, for x/mod's proofs. It stays valid while the ledger
-// is open.
-func (l *Ledger) HashReader(size uint64) (tlog.HashReader, error) {
-	if n := l.durable[0].Load(); size > n {
-		return nil, fmt.Errorf("reading tree: size %d is beyond the %d durable leaves", size, n)
-	}
-	t, err := l.frontier(size)
-	if err != nil {
-		return nil, err
-	}
-	return tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
-		hashes := make([]tlog.Hash, len(indexes))
-		for i, x := range indexes {
-			h, err := l.storedHash(&t, x)
-			if err != nil {
-				return nil, err
-			}
-			hashes[i] = h
-		}
-		return hashes, nil
-	}), nil
-}
-
 // storedHash finds a hash by x/mod's index: it is the subtree over a run of hashes in one tile.
-func (l *Ledger) storedHash(t *tree, index int64) (tlog.Hash, error) {
+func (g Log) storedHash(t *tree, index int64) (tlog.Hash, error) {
 	level, n := tlog.SplitStoredHashIndex(index)
 	within := level % tileHeight
 	first := uint64(n) << within // index of its first hash at the tile's own level
-	tile, err := l.tile(t, level/tileHeight, first/tileWidth)
+	tile, err := g.tile(t, level/tileHeight, first/tileWidth)
 	if err != nil {
 		return tlog.Hash{}, err
 	}
@@ -128,11 +97,11 @@ func (l *Ledger) storedHash(t *tree, index int64) (tlog.Hash, error) {
 }
 
 // tile reads a stored tile, or the edge of t when n is the one still growing.
-func (l *Ledger) tile(t *tree, level int, n uint64) ([]byte, error) {
+func (g Log) tile(t *tree, level int, n uint64) ([]byte, error) {
 	if level < len(t.edges) && n == t.size>>(tileHeight*(level+1)) {
 		return t.edges[level], nil
 	}
-	tile, err := l.get(tileKey(nil, level, n))
+	tile, err := g.l.get(tileKey(nil, g.stream, level, n))
 	if err != nil {
 		return nil, fmt.Errorf("reading tile %d/%d: %w", level, n, err)
 	}
@@ -141,14 +110,14 @@ func (l *Ledger) tile(t *tree, level int, n uint64) ([]byte, error) {
 
 // frontier rebuilds the growing edge of the first size leaves: leaves from the entries, higher levels from
 // their stored tiles. Recovery and readers use the same function.
-func (l *Ledger) frontier(size uint64) (tree, error) {
+func (g Log) frontier(size uint64) (tree, error) {
 	t := tree{size: size}
 	for level, count := 0, size; level == 0 || count > 0; level, count = level+1, count/tileWidth {
 		edge := make([]byte, 0, tileWidth*hashSize)
 		width := int(count % tileWidth)
 		var err error
 		if width > 0 {
-			edge, err = l.edge(edge, level, count-uint64(width), width)
+			edge, err = g.edge(edge, level, count-uint64(width), width)
 		}
 		if err != nil {
 			return tree{}, err
@@ -159,11 +128,11 @@ func (l *Ledger) frontier(size uint64) (tree, error) {
 }
 
 // edge reads the first width hashes of the tile whose first hash has index first.
-func (l *Ledger) edge(b []byte, level int, first uint64, width int) ([]byte, error) {
-	if tile, err := l.get(tileKey(nil, level, first/tileWidth)); err == nil && len(tile) >= width*hashSize {
+func (g Log) edge(b []byte, level int, first uint64, width int) ([]byte, error) {
+	if tile, err := g.l.get(tileKey(nil, g.stream, level, first/tileWidth)); err == nil && len(tile) >= width*hashSize {
 		return append(b, tile[:width*hashSize]...), nil
 	} else if level > 0 {
 		return nil, fmt.Errorf("reading tile %d/%d: %d of %d hashes: %w", level, first/tileWidth, len(tile)/hashSize, width, err)
 	}
-	return l.leaves(b, first, first+uint64(width))
+	return g.leaves(b, first, first+uint64(width))
 }
