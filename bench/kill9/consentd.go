@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/consentd/consentd/bench/rig"
-	"github.com/consentd/consentd/storage/warehouse"
 )
 
 // Consentd is the real program as a Server.
@@ -53,8 +51,12 @@ func (s *Consentd) Choice(ctx context.Context) (rig.Choice, error) {
 // shipLimit is how long everything may take to arrive: a thousand cycles leave some millions of proofs.
 const shipLimit = 10 * time.Minute
 
+// stallLimit is how long nothing at all may arrive: longer than any back-off of the drain and any restart of the
+// engine.
+const stallLimit = time.Minute
+
 // Rows waits until n proofs are in both tables, and writes those of consent_facts. FINAL counts what a batch sent
-// twice left behind once, as every reader of the tables does. The tables must agree on how many there are.
+// twice left behind once, as every reader of the tables does.
 func (s *Consentd) Rows(ctx context.Context, n uint64, out io.Writer) (err error) {
 	if err := s.C.AwaitReady(ctx); err != nil {
 		return err
@@ -64,44 +66,14 @@ func (s *Consentd) Rows(ctx context.Context, n uint64, out io.Writer) (err error
 		return err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	if err := awaitCount(ctx, w, n); err != nil {
+	missing := awaitTables(ctx, w, n, stallLimit)
+	if missing != nil && !errors.Is(missing, ErrMissing) {
+		return missing
+	}
+	if err := w.SQL(ctx, "SELECT id, seq FROM consent_facts FINAL ORDER BY seq", "tsv", &skipLine{out: out}); err != nil {
 		return err
 	}
-	skip := &skipLine{out: out}
-	return w.SQL(ctx, "SELECT id, seq FROM consent_facts FINAL ORDER BY seq", "tsv", skip)
-}
-
-// awaitCount waits until both tables hold n proofs, or no more come; it fails when they disagree in the end.
-func awaitCount(ctx context.Context, w *warehouse.Warehouse, n uint64) error {
-	ctx, cancel := context.WithTimeout(ctx, shipLimit)
-	defer cancel()
-	for {
-		facts, err := count(ctx, w, "consent_facts")
-		if err != nil {
-			return err
-		}
-		personal, err := count(ctx, w, "consent_personal")
-		if err != nil {
-			return err
-		}
-		if facts >= n && personal == facts {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w: %d facts and %d personal parts of %d proofs after %v", rig.ErrSlow, facts, personal, n, shipLimit)
-		case <-time.After(250 * time.Millisecond):
-		}
-	}
-}
-
-func count(ctx context.Context, w *warehouse.Warehouse, table string) (n uint64, err error) {
-	var out bytes.Buffer
-	if err := w.SQL(ctx, "SELECT count() AS n FROM "+table+" FINAL", "tsv", &out); err != nil {
-		return 0, err
-	}
-	_, err = fmt.Sscanf(out.String(), "n\n%d\n", &n)
-	return n, err
+	return missing
 }
 
 // skipLine drops the first line, the names of the columns.

@@ -14,6 +14,7 @@
 //	record.go     Record: what was acknowledged, by seq
 //	warehouse.go  comparing it with the rows of ClickHouse
 //	consentd.go   Consentd: the real program as a Server
+//	arrival.go    waiting until everything is in ClickHouse; saying what is not
 package kill9
 
 import (
@@ -46,7 +47,8 @@ type Server interface {
 	Kill()                           // SIGKILL, and wait until it is gone
 	Addr() netip.AddrPort
 	Choice(ctx context.Context) (rig.Choice, error) // the request that records a choice; asked once it runs
-	// Rows writes id and seq of every proof in ClickHouse, one a line, ordered by seq, once at least n are there.
+	// Rows writes id and seq of every proof in ClickHouse, one a line, ordered by seq, once n are there. When no more
+	// come it writes those that are, and its error is ErrMissing.
 	Rows(ctx context.Context, n uint64, out io.Writer) error
 }
 

@@ -17,10 +17,13 @@ import (
 	"time"
 
 	"github.com/consentd/consentd/bench/rig"
+	"github.com/consentd/consentd/storage/storagetest"
 )
 
 // The cycles are run against a recorder made for this test, once as it should be and once with each promise
 // broken: what finds nothing wrong with a recorder that forgets would find nothing wrong with consentd either.
+
+var kit *storagetest.Kit
 
 // TestMain lets this test binary be the recorder, so that it can be killed.
 func TestMain(m *testing.M) {
@@ -28,7 +31,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, record(os.Args[2], os.Args[3], os.Args[4]))
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	storagetest.Main(m, func(k *storagetest.Kit) { kit = k })
 }
 
 // record serves POST / and keeps ids in file, one a line: a line's number is the seq. fault says what to break.
@@ -130,16 +133,20 @@ func (s *recorder) Rows(_ context.Context, _ uint64, out io.Writer) error {
 			return err
 		}
 	}
+	if s.fault == "loses half a row" {
+		return fmt.Errorf("%w: one half", ErrMissing)
+	}
 	return lines.Err()
 }
 
 func TestARecorderIsHeldToItsPromise(t *testing.T) {
 	for fault, want := range map[string]string{
-		"none":         "",
-		"forgets":      "and forgotten",
-		"renumbers":    "and is now seq",
-		"loses rows":   "seqs 5 to 5 are not in ClickHouse",
-		"doubles rows": "seq 5 is in ClickHouse more than once",
+		"none":             "",
+		"forgets":          "and forgotten",
+		"renumbers":        "and is now seq",
+		"loses rows":       "seqs 5 to 5 are not in ClickHouse",
+		"doubles rows":     "seq 5 is in ClickHouse more than once",
+		"loses half a row": "rows are missing in ClickHouse: one half",
 	} {
 		t.Run("fault: "+fault, func(t *testing.T) {
 			addr, err := rig.FreeAddr()

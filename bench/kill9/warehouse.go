@@ -3,6 +3,7 @@ package kill9
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -11,12 +12,18 @@ import (
 	"github.com/google/uuid"
 )
 
-// compare reads ClickHouse's rows as they come and holds them against the record. It gives their number.
+// compare reads ClickHouse's rows as they come and holds them against the record. It gives their number. Rows that
+// never came are a broken promise, not an error of the run.
 func (k *killer) compare(ctx context.Context, total uint64) (rows uint64, err error) {
 	r, w := io.Pipe()
 	go func() { w.CloseWithError(k.o.Server.Rows(ctx, total, w)) }()
 	defer r.Close()
-	return k.record.Compare(r, total)
+	rows, err = k.record.Compare(r, total)
+	if errors.Is(err, ErrMissing) {
+		k.record.problem("%v", err)
+		err = nil
+	}
+	return rows, err
 }
 
 // Compare reads lines of id and seq, ordered by seq, and notes every row that is missing, doubled, or another
