@@ -192,6 +192,17 @@ func (p Palette) over(base Palette) Palette {
 	}
 }
 
+// Palettes gives the colours of t, complete: for whatever else of a site is dressed like its banner. Errors are
+// those of a value that is none.
+func (t Theme) Palettes() (light, dark Palette, err error) {
+	for _, p := range t.Check() {
+		if p.Code == "invalid_value" {
+			return light, dark, fmt.Errorf("%w: %s: %s", ErrTheme, p.Field, p.Detail)
+		}
+	}
+	return t.Light.over(defaultLight), t.Dark.over(defaultDark), nil
+}
+
 // position is where the banner stands, the default spelt out.
 func (t Theme) position() Position { return cmp.Or(t.Position, t.Layout.Positions()[0]) }
 
@@ -214,12 +225,11 @@ func (t Theme) place() string {
 // css writes t as custom properties. Contrast does not stop it: a site that was published stays readable to
 // those who serve it, and Check has told its owner.
 func (t Theme) css() (string, error) {
-	for _, p := range t.Check() {
-		if p.Code == "invalid_value" {
-			return "", fmt.Errorf("%w: %s: %s", ErrTheme, p.Field, p.Detail)
-		}
+	inLight, inDark, err := t.Palettes()
+	if err != nil {
+		return "", err
 	}
-	light, dark := t.Light.over(defaultLight).css("light"), t.Dark.over(defaultDark).css("dark")
+	light, dark := inLight.css("light"), inDark.css("dark")
 	radius := themed + "{--radius:" + cmp.Or(t.Radius, defaultRadius) + ";--space:" + cmp.Or(t.Space, defaultSpace) + "}"
 	switch t.Scheme {
 	case SchemeLight:
