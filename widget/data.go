@@ -48,6 +48,9 @@ type siteData struct {
 	Clarity []string          `json:"clarity,omitempty"` // purposes of ad_Storage, analytics_Storage
 	Matomo  []string          `json:"matomo,omitempty"`  // purposes of tracking, cookies
 	From    []sourceData      `json:"from,omitempty"`
+
+	Forms    []formData `json:"forms,omitempty"`
+	Revision int64      `json:"revision,omitempty"` // where a wording is made in the page
 }
 
 type sourceData struct {
@@ -94,6 +97,9 @@ type localeData struct {
 	Once      string            `json:"once,omitempty"`
 	Always    string            `json:"always,omitempty"`
 	Embeds    map[string]string `json:"embeds,omitempty"` // by service
+
+	Forms []formText `json:"forms,omitempty"` // in the order of the forms
+	Words formWords  `json:"words,omitempty"`
 }
 
 // encodeSite gives the module of a site's data. Texts come from the wording documents alone, except for the label
@@ -120,9 +126,13 @@ func encodeSite(in Input) ([]byte, error) {
 		if o.Reopen != ReopenNone {
 			texts.Reopen = site.Banner.Reopen[locale]
 		}
+		if err := texts.forms(site, in.Wordings); err != nil {
+			return nil, err
+		}
 		d.Locales = append(d.Locales, texts)
 		d.Purposes = pair.purposes(site) // of every locale the same: findPair compares with the site
 	}
+	d.forms(site)
 	d.signals(o.Signals)
 	for _, m := range o.Migrations {
 		d.From = append(d.From, sourceData{m.attribute(), m.cookie(), string(m.From), m.Names})

@@ -20,7 +20,7 @@ func featuresOf(in Input) features {
 		"LOGO":     o.Logo != "",
 		"REOPEN":   o.Reopen != ReopenNone,
 		"DOMAIN":   o.CookieDomain != "",
-		"GPC":      !o.IgnoreGPC,
+		"GPC":      !o.IgnoreGPC && in.Site.HasBanner(),
 		"RELOAD":   o.Reload,
 		"GOOGLE":   o.Signals.ConsentMode != ConsentMode{},
 		"UET":      o.Signals.UET != "",
@@ -32,6 +32,9 @@ func featuresOf(in Input) features {
 		"BANNER":   in.Site.HasBanner(),
 		"IDENTIFY": o.Identify,
 	}
+	f["YOURS"] = slices.ContainsFunc(in.Site.Forms, func(f consent.Form) bool { return f.Markup == consent.MarkupYours })
+	f["OURS"] = slices.ContainsFunc(in.Site.Forms, func(f consent.Form) bool { return f.Markup != consent.MarkupYours })
+	f["FORMS"] = f["YOURS"] || f["OURS"]
 	f["SIGNALS"] = f["GOOGLE"] || f["UET"] || f["CLARITY"] || f["MATOMO"] || f["LAYER"]
 	f["BARCONTINUE"] = f["BAR"] && f["CONTINUE"]
 	for _, s := range Sources() {
@@ -63,7 +66,7 @@ func (f features) sheets() []string {
 	all := []string{"core"}
 	for _, s := range []struct{ feature, name string }{{"BAR", "bar"}, {"BOX", "box"}, {"MODAL", "modal"}, {"CONTINUE", "continue"},
 		{"BARCONTINUE", "continue-bar"},
-		{"LOGO", "logo"}, {"SERVICES", "services"}, {"REOPEN", "reopen"}, {"EMBEDS", "embed"}} {
+		{"LOGO", "logo"}, {"SERVICES", "services"}, {"REOPEN", "reopen"}, {"EMBEDS", "embed"}, {"OURS", "form"}} {
 		if f[s.feature] {
 			all = append(all, s.name)
 		}

@@ -64,6 +64,9 @@ func (p parts) load(name string) (string, api.Loader, error) {
 // css is the site's colours and the sheets it uses, minified.
 func (p parts) css() (string, error) {
 	all := p.theme
+	if p.features["OURS"] {
+		all = strings.ReplaceAll(all, themed, themed+",form")
+	}
 	for _, name := range p.features.sheets() {
 		if name == "narrow" {
 			all += p.place

@@ -9,6 +9,7 @@
 //
 //	widget.go    Build: Input in, Bundle out
 //	data.go      what a site's bundle carries, taken from its published wordings
+//	form.go      … and its forms
 //	literal.go   … written as JavaScript
 //	theme.go     Theme: layout, colours, corners; checked, and written as custom properties
 //	options.go   Options: everything a script may do besides asking

@@ -1,13 +1,12 @@
 import { each } from './each';
-import { json } from './json';
 import { post } from './post';
 import { storage } from './storage';
-import type { ConsentPost } from './types';
 import { uuid } from './uuid';
 
 /** Choices on their way to the edge. */
 export interface Outbox {
-  add(consent: ConsentPost): void;
+  /** Takes the body of a consent; of a form, also a wording, which is then sent before the consents behind it. */
+  add(body: string): void;
   /** Sends what waits, oldest first. */
   flush(): Promise<void>;
   /** The page goes: what waits and is not being sent leaves as a beacon, and stays. */
@@ -17,10 +16,12 @@ export interface Outbox {
 /**
  * Opens the outbox kept under key: one body a line. A choice enters it before it is sent and leaves it when the
  * edge has answered for good; so one that met no edge is sent again on the next visit, with the same id, which
- * the edge counts once. One at a time: the edge orders choices by their arrival.
+ * the edge counts once. One at a time: the edge orders choices by their arrival. heard is told of each answer;
+ * of none, where the body waits on.
  */
-export function outbox(key: string, url: string): Outbox {
+export function outbox(key: string, edge: string, heard?: (body: string, answer: Response | undefined) => Promise<void>): Outbox {
   let sending: Promise<void> | undefined;
+  const address = (body: string) => edge + (USES_YOURS && body[2] === 'b' ? 'wordings' : 'consents');
   const load = () => storage.get(key).split('\n');
 
   /** Puts instead in the place of a body that waits; '' removes it. */
@@ -35,20 +36,22 @@ export function outbox(key: string, url: string): Outbox {
 
   async function send(): Promise<void> {
     for (let next; (next = load()[0]); ) {
-      const answer = await post(url, next);
-      if (!answer || answer.status >= 500 || answer.status === 429 || answer.status === 408) return;
+      let answer = await post(address(next), next);
+      if (answer && (answer.status >= 500 || answer.status === 429 || answer.status === 408)) answer = undefined;
+      if (USES_FORMS) await heard?.(next, answer);
+      if (!answer) return;
       replace(next, answer.ok ? '' : await redated(next, answer));
     }
   }
 
   return {
-    add(consent) {
+    add(body) {
       const waiting = storage.get(key);
-      storage.set(key, waiting + (waiting && '\n') + json(consent));
+      storage.set(key, waiting + (waiting && '\n') + body);
     },
     flush: () => (sending ??= send().finally(() => (sending = undefined))),
     leave() {
-      if (!sending) each(load(), (body) => body && navigator.sendBeacon(url, body));
+      if (!sending) each(load(), (body) => body && navigator.sendBeacon(address(body), body));
     },
   };
 }

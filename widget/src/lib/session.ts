@@ -8,12 +8,13 @@ import { guard } from './guard';
 import { json } from './json';
 import { migrated } from './migrated';
 import { outbox } from './outbox';
+import { pageAddress } from './pageAddress';
 import { post } from './post';
 import { readChoice } from './readChoice';
 import { signals } from './signals';
 import { stage } from './stage';
 import { storageKey } from './storageKey';
-import type { Choice, Decisions, LocaleText, Method, Surface } from './types';
+import type { Choice, ConsentPost, Decisions, LocaleText, Method, Surface } from './types';
 import { uuid } from './uuid';
 import { writeChoice } from './writeChoice';
 
@@ -39,7 +40,7 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
   };
   const asked = Object.keys(all(false));
   const shown = stage(text, guard(open));
-  const sent = outbox(storageKey + '_outbox', edge + 'consents');
+  const sent = outbox(storageKey + '_outbox', edge);
   const prompts: { [surface: string]: string } = {}; // ids of this page's displays
   const lost: { [purpose: string]: boolean } = {}; // taken back on this page
   let kept = readChoice();
@@ -47,7 +48,6 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
   const choice = () => (kept?.print === site.print ? kept : undefined);
   const decided = (): Decisions => choice()?.decisions ?? {};
   const complete = () => every(asked, (id) => decided()[id] !== undefined);
-  const page = () => location.origin + location.pathname + (site.query ? location.search : '');
   const pass = gate(allowed, nonce, (el, purpose, once) =>
     USES_EMBEDS
       ? embed(
@@ -67,7 +67,7 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
   function displayed(surface: Surface): void {
     if (prompts[surface]) return;
     const prompt = (prompts[surface] = uuid());
-    const body = json({ prompt, surface, wording: text.hashes[surface], locale: text.lang, page: page() });
+    const body = json({ prompt, surface, wording: text.hashes[surface], locale: text.lang, page: pageAddress() });
     setTimeout(() => void post(edge + 'prompts', body)); // what is displayed comes first
   }
 
@@ -79,10 +79,11 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
     const was = decided();
     kept = { device, at: before?.at ?? at, print: site.print, wording: wording ?? surface, decisions: { ...before?.decisions, ...decisions } };
     writeChoice(kept);
-    sent.add({
+    const body: ConsentPost = {
       id: uuid(Date.now()), subject: { device }, surface, method, decisions, wording,
-      locale: text.lang, page: page(), prompt: prompts[surface],
-    });
+      locale: text.lang, page: pageAddress(), prompt: prompts[surface],
+    };
+    sent.add(json(body));
     void sent.flush();
     settled(was);
   }

@@ -1,0 +1,6 @@
+import site from 'consentd:site';
+
+/** The page's address as it is reported: without its query, unless the site keeps those. */
+export function pageAddress(): string {
+  return location.origin + location.pathname + (site.query ? location.search : '');
+}
