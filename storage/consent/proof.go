@@ -65,6 +65,12 @@ type Proof struct {
 	Personal Personal
 }
 
+// Erase removes the personal part; facts and leaf stay what they are.
+func (p *Proof) Erase() { p.Personal = Personal{} }
+
+// Erased reports that the personal part is gone: no proof was ever made without a salt.
+func (p *Proof) Erased() bool { return p.Personal.Salt == Salt{} }
+
 // AppendFacts appends the canonical JSON of f (RFC 8785, version 1). A leaf of the log is
 // SHA-256(0x00 ‖ these bytes) (RFC 6962 §2.1).
 func (f *Facts) AppendFacts(b []byte) []byte {

@@ -88,15 +88,28 @@ func factsColumns(first uint64, proofs []*consent.Proof) columns {
 const personalInto = `INSERT INTO consent_personal (site, subject, recorded_at, edge, seq, subject_kind, ip, user_agent, page,
 	identifier, salt)`
 
+// kept counts the proofs whose personal part is not erased: the others have no row there.
+func kept(proofs []*consent.Proof) (n int) {
+	for _, p := range proofs {
+		if !p.Erased() {
+			n++
+		}
+	}
+	return n
+}
+
 func personalColumns(first uint64, proofs []*consent.Proof) columns {
-	n := len(proofs)
-	at, seq, ips := make([]int64, n), make([]uint64, n), make([]netip.Addr, n)
-	subjects, identifiers, salts := make([][]byte, n), make([][]byte, n), make([][]byte, n)
+	n := kept(proofs)
+	at, seq, ips := make([]int64, 0, n), make([]uint64, 0, n), make([]netip.Addr, 0, n)
+	subjects, identifiers, salts := make([][]byte, 0, n), make([][]byte, 0, n), make([][]byte, 0, n)
 	site, edge, kind, agent, page := newWords(n), newWords(n), newWords(n), newWords(n), newWords(n)
 	for i, p := range proofs {
+		if p.Erased() {
+			continue
+		}
 		m := &p.Personal
-		at[i], seq[i], ips[i] = int64(p.RecordedAt), first+uint64(i), m.IP
-		subjects[i], identifiers[i], salts[i] = m.Subject[:], m.Identifier, m.Salt[:]
+		at, seq, ips = append(at, int64(p.RecordedAt)), append(seq, first+uint64(i)), append(ips, m.IP)
+		subjects, identifiers, salts = append(subjects, m.Subject[:]), append(identifiers, m.Identifier), append(salts, m.Salt[:])
 		site.add(p.Site)
 		edge.add(p.Edge)
 		kind.add(string(m.Kind))

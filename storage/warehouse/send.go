@@ -14,7 +14,8 @@ import (
 const MaxBatch = 100_000
 
 // SendProofs stores proofs[i] as seq first+i of the edge named in it: the personal part, then the facts, each in
-// one synchronous insert. It returns nil once both are queryable, roll-ups included.
+// one synchronous insert. It returns nil once both are queryable, roll-ups included. A proof that was erased in the
+// ledger has no personal part to store.
 //
 // After an error the outcome is unknown, and sending again, in the same batch or another, is safe. When the
 // error is a RowsError (interface Poison() bool), the rows are refused for good.
@@ -26,7 +27,7 @@ const MaxBatch = 100_000
 func (w *Warehouse) SendProofs(ctx context.Context, first uint64, proofs []*consent.Proof) error {
 	facts := make(chan columns, 1)
 	go func() { facts <- factsColumns(first, proofs) }() // while the server works on the other part
-	if err := w.send(ctx, "consent_personal", personalInto, len(proofs), func() columns { return personalColumns(first, proofs) }); err != nil {
+	if err := w.send(ctx, "consent_personal", personalInto, kept(proofs), func() columns { return personalColumns(first, proofs) }); err != nil {
 		return err
 	}
 	return w.send(ctx, "consent_facts", factsInto, len(proofs), func() columns { return <-facts })
@@ -37,9 +38,14 @@ func (w *Warehouse) SendPrompts(ctx context.Context, first uint64, prompts []*co
 	return w.send(ctx, "prompts", promptsInto, len(prompts), func() columns { return promptsColumns(first, prompts) })
 }
 
-// SendWordings stores wordings; a hash of a site that is known already keeps its first publication.
+// SendWordings stores what was published. A wording hash of a site that is known already keeps its first
+// publication; what else was published is kept once for each time.
 func (w *Warehouse) SendWordings(ctx context.Context, _ uint64, pubs []*consent.Publication) error {
-	return w.send(ctx, "wordings", wordingsInto, len(pubs), func() columns { return wordingsColumns(pubs) })
+	wordings, others := byKind(pubs)
+	if err := w.send(ctx, "publications", publicationsInto, len(others), func() columns { return publicationsColumns(others) }); err != nil {
+		return err
+	}
+	return w.send(ctx, "wordings", wordingsInto, len(wordings), func() columns { return wordingsColumns(wordings) })
 }
 
 // freshToken names one insert. No other ever has its name, so the server takes it for no duplicate.
