@@ -12,8 +12,8 @@ import (
 // varints, strings are length-prefixed, ids and hashes are raw bytes.
 //
 //	proof   1 │ id 16 │ site │ edge │ at │ surface │ method │ locale │ country │ device │ wording 32 │ grade 1 │
-//	        prompt 16 │ commitment 32 │ n │ n × (purpose │ granted 1) │
-//	        subject 16 │ kind │ ip │ user agent │ page │ identifier │ salt 16
+//	        prompt 16 │ follows 0 or 16 │ commitment 32 │ n │ n × (purpose │ granted 1) │
+//	        subject 16 │ kind │ device 0 or 16 │ ip │ user agent │ page │ identifier │ salt 16
 //	prompt  1 │ id 16 │ site │ edge │ at │ surface │ locale │ country │ device │ wording 32 │ page
 //	publication 1 │ at │ hash 32 │ site │ surface │ locale │ doc           (of a wording)
 //	            2 │ at │ hash 32 │ site │ surface │ locale │ doc │ kind │ about
@@ -43,6 +43,7 @@ func AppendProof(b []byte, p *Proof) []byte {
 	b = append(b, p.Wording[:]...)
 	b = append(b, byte(p.Grade))
 	b = append(b, p.Prompt[:]...)
+	b = appendOptional(b, p.Follows)
 	b = append(b, p.Commitment[:]...)
 	b = binary.AppendUvarint(b, uint64(len(p.Decisions)))
 	for _, d := range p.Decisions {
@@ -52,6 +53,7 @@ func AppendProof(b []byte, p *Proof) []byte {
 	m := &p.Personal
 	b = append(b, m.Subject[:]...)
 	b = appendString(b, string(m.Kind))
+	b = appendOptional(b, m.Device)
 	b = appendIP(b, m.IP)
 	b = appendString(b, m.UserAgent)
 	b = appendString(b, m.Page)
@@ -72,6 +74,7 @@ func ParseProof(b []byte) (*Proof, error) {
 	copy(p.Wording[:], d.take(32))
 	p.Grade = Grade(d.byte())
 	copy(p.Prompt[:], d.take(16))
+	p.Follows = uuid.UUID(d.optional())
 	copy(p.Commitment[:], d.take(32))
 	if n := d.count(2); n > 0 {
 		p.Decisions = make([]Choice, n)
@@ -82,6 +85,7 @@ func ParseProof(b []byte) (*Proof, error) {
 	m := &p.Personal
 	copy(m.Subject[:], d.take(16))
 	m.Kind = Kind(d.string())
+	m.Device = SubjectKey(d.optional())
 	m.IP = d.ip()
 	m.UserAgent, m.Page = d.string(), d.string()
 	if id := d.string(); id != "" {
@@ -283,6 +287,14 @@ func appendBool(b []byte, v bool) []byte {
 	return append(b, 0)
 }
 
+// appendOptional writes 16 bytes that are mostly zero: their length, 0 or 16, and them.
+func appendOptional(b []byte, v [16]byte) []byte {
+	if v == [16]byte{} {
+		return append(b, 0)
+	}
+	return append(append(b, 16), v[:]...)
+}
+
 func appendIP(b []byte, ip netip.Addr) []byte {
 	if !ip.IsValid() {
 		return append(b, 0)
@@ -357,6 +369,17 @@ func (d *decoder) bytes() []byte {
 }
 
 func (d *decoder) string() string { return string(d.bytes()) }
+
+func (d *decoder) optional() (v [16]byte) {
+	switch d.byte() {
+	case 0:
+	case 16:
+		v = d.fixed16()
+	default:
+		d.fail()
+	}
+	return v
+}
 
 func (d *decoder) ip() netip.Addr {
 	raw := d.take(int(d.byte()))

@@ -24,9 +24,10 @@ func anyProof(t *rapid.T) *Proof {
 	p := &Proof{Facts: Facts{
 		ID: id.Draw(t, "id"), Site: str.Draw(t, "site"), Edge: str.Draw(t, "edge"),
 		RecordedAt: Millis(rapid.Int64Range(0, 4_000_000_000_000).Draw(t, "at")), Surface: str.Draw(t, "surface"),
-		Method: rapid.SampledFrom([]Method{MethodAcceptAll, MethodRejectAll, MethodCustom, MethodWithdraw}).Draw(t, "method"),
+		Method: rapid.SampledFrom([]Method{MethodAcceptAll, MethodRejectAll, MethodCustom, MethodWithdraw, MethodRequest, MethodConfirm}).Draw(t, "method"),
 		Locale: str.Draw(t, "locale"), Country: str.Draw(t, "country"), Device: DeviceClass(str.Draw(t, "device")),
 		Grade: Grade(rapid.IntRange(0, 4).Draw(t, "grade")), Prompt: id.Draw(t, "prompt"),
+		Follows: rapid.OneOf(rapid.Just(uuid.Nil), id).Draw(t, "follows"),
 	}}
 	copy(p.Wording[:], rapid.SliceOfN(rapid.Byte(), 0, 32).Draw(t, "wording"))
 	for _, purpose := range slices.Sorted(slices.Values(rapid.SliceOfNDistinct(rapid.StringMatching(`[a-z][a-z0-9_-]{0,8}`), 0, 6, rapid.ID).Draw(t, "purposes"))) {
@@ -36,6 +37,7 @@ func anyProof(t *rapid.T) *Proof {
 	if len(p.Personal.Identifier) == 0 {
 		p.Personal.Identifier = nil
 	}
+	copy(p.Personal.Device[:], rapid.SampledFrom([][]byte{nil, {1, 15: 2}}).Draw(t, "device key"))
 	copy(p.Personal.Subject[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "subject"))
 	copy(p.Personal.Salt[:], rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "salt"))
 	p.Personal.IP = rapid.SampledFrom([]netip.Addr{{}, netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("2001:db8::1")}).Draw(t, "ip")

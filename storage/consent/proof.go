@@ -34,6 +34,7 @@ type Facts struct {
 	Decisions  []Choice // sorted by purpose, no purpose twice
 	Grade      Grade
 	Prompt     uuid.UUID // the display that was answered; zero when none was reported
+	Follows    uuid.UUID // the proof this one confirms; zero when it stands alone
 	Commitment Hash      // SHA-256(salt ‖ canonical personal JSON)
 }
 
@@ -52,6 +53,7 @@ func NewSalt() Salt {
 type Personal struct {
 	Subject    SubjectKey
 	Kind       Kind
+	Device     SubjectKey // the device a form was sent from, where linking was allowed; zero when not linked
 	IP         netip.Addr // already cut to the site's policy; invalid when none is kept
 	UserAgent  string
 	Page       string
@@ -84,7 +86,11 @@ func (f *Facts) AppendFacts(b []byte) []byte {
 	b = AppendJSONString(b, string(f.Device))
 	b = append(b, `,"edge":`...)
 	b = AppendJSONString(b, f.Edge)
-	b = append(b, `,"grade":"`...)
+	b = append(b, `,"follows":"`...)
+	if f.Follows != uuid.Nil {
+		b = AppendUUID(b, f.Follows)
+	}
+	b = append(b, `","grade":"`...)
 	b = append(b, f.Grade.String()...)
 	b = append(b, `","id":"`...)
 	b = AppendUUID(b, f.ID)
@@ -141,7 +147,11 @@ func AppendUUID(b []byte, id uuid.UUID) []byte {
 
 // AppendPersonal appends the canonical JSON of p (RFC 8785, version 1): what the commitment covers.
 func (p *Personal) AppendPersonal(b []byte) []byte {
-	b = append(b, `{"ip":"`...)
+	b = append(b, `{"device":"`...)
+	if p.Device != (SubjectKey{}) {
+		b = AppendHex(b, p.Device[:])
+	}
+	b = append(b, `","ip":"`...)
 	if p.IP.IsValid() {
 		b = p.IP.AppendTo(b)
 	}
@@ -164,7 +174,8 @@ func (p *Personal) Commit() Hash {
 }
 
 // Digest is what makes two posts of one proof id "the same": everything the client said, nothing the
-// server added (time, IP, user agent, salt). First 16 bytes of a SHA-256 over length-prefixed fields.
+// server added (time, IP, user agent, salt) or judged (which device it is linked to, what it follows). First 16
+// bytes of a SHA-256 over length-prefixed fields.
 func (p *Proof) Digest() [16]byte {
 	var room [512]byte
 	b := room[:0]

@@ -145,10 +145,17 @@ func testProofs(w Hash, keyer *Keyer) []*Proof {
 		Method: MethodAcceptAll, Device: DeviceServer, Grade: GradeAsserted, Decisions: []Choice{{"analytics", true}},
 	}}
 	api.Personal = Personal{Subject: keyer.Key(Subject{KindEmail, "a@b.example"}), Kind: KindEmail, Salt: Salt{3}}
-	for _, p := range []*Proof{banner, api} {
+	confirm := &Proof{Facts: Facts{
+		ID: uuid.MustParse("019aa7d0-0000-7000-8000-00000000002d"), Site: "demo", Edge: "e1", RecordedAt: 1_795_291_620_000, Surface: SurfaceForm("news"),
+		Method: MethodConfirm, Locale: "fr", Country: "FR", Device: DeviceMobile, Wording: w, Grade: GradeVerified,
+		Follows: uuid.MustParse("019aa7d0-0000-7000-8000-00000000002c"), Decisions: []Choice{{"newsletter", true}},
+	}}
+	confirm.Personal = Personal{Subject: keyer.Key(Subject{KindEmail, "a@b.example"}), Kind: KindEmail,
+		Device: keyer.Key(Subject{KindDevice, "8d0f0000-0000-4000-8000-00000000002a"}), Salt: Salt{4}}
+	for _, p := range []*Proof{banner, api, confirm} {
 		p.Commitment = p.Personal.Commit()
 	}
-	return []*Proof{banner, api}
+	return []*Proof{banner, api, confirm}
 }
 
 func TestWordingsReadBackAndRefuseStrangers(t *testing.T) {

@@ -57,18 +57,18 @@ func (h *hashes) add(v consent.Hash) {
 type columns []any
 
 const factsInto = `INSERT INTO consent_facts (site, recorded_at, edge, seq, id, surface, method, locale, country, device,
-	wording, decisions, grade, prompt, commitment)`
+	wording, decisions, grade, prompt, follows, commitment)`
 
 func factsColumns(first uint64, proofs []*consent.Proof) columns {
 	n := len(proofs)
 	at, seq := make([]int64, n), make([]uint64, n)
-	ids, prompts := make([]uuid.UUID, n), make([]uuid.UUID, n)
+	ids, prompts, follows := make([]uuid.UUID, n), make([]uuid.UUID, n), make([]uuid.UUID, n)
 	grades, commitments := make([]int8, n), make([][]byte, n)
 	site, edge, surface, method, locale := newWords(n), newWords(n), newWords(n), newWords(n), newWords(n)
 	country, device, decisions, wording := newWords(n), newWords(n), newWords(n), newHashes(n)
 	var room []byte
 	for i, p := range proofs {
-		at[i], seq[i], ids[i], prompts[i] = int64(p.RecordedAt), first+uint64(i), p.ID, p.Prompt
+		at[i], seq[i], ids[i], prompts[i], follows[i] = int64(p.RecordedAt), first+uint64(i), p.ID, p.Prompt, p.Follows
 		grades[i], commitments[i] = int8(p.Grade), p.Commitment[:]
 		site.add(p.Site)
 		edge.add(p.Edge)
@@ -82,10 +82,10 @@ func factsColumns(first uint64, proofs []*consent.Proof) columns {
 		decisions.addBytes(room)
 	}
 	return columns{site.rows, at, edge.rows, seq, ids, surface.rows, method.rows, locale.rows, country.rows, device.rows,
-		wording.rows, decisions.rows, grades, prompts, commitments}
+		wording.rows, decisions.rows, grades, prompts, follows, commitments}
 }
 
-const personalInto = `INSERT INTO consent_personal (site, subject, recorded_at, edge, seq, subject_kind, ip, user_agent, page,
+const personalInto = `INSERT INTO consent_personal (site, subject, recorded_at, edge, seq, subject_kind, device, ip, user_agent, page,
 	identifier, salt)`
 
 // kept counts the proofs whose personal part is not erased: the others have no row there.
@@ -103,6 +103,7 @@ func personalColumns(first uint64, proofs []*consent.Proof) columns {
 	at, seq, ips := make([]int64, 0, n), make([]uint64, 0, n), make([]netip.Addr, 0, n)
 	subjects, identifiers, salts := make([][]byte, 0, n), make([][]byte, 0, n), make([][]byte, 0, n)
 	site, edge, kind, agent, page := newWords(n), newWords(n), newWords(n), newWords(n), newWords(n)
+	devices := make([][]byte, 0, n)
 	for i, p := range proofs {
 		if p.Erased() {
 			continue
@@ -115,8 +116,9 @@ func personalColumns(first uint64, proofs []*consent.Proof) columns {
 		kind.add(string(m.Kind))
 		agent.add(m.UserAgent)
 		page.add(m.Page)
+		devices = append(devices, m.Device[:])
 	}
-	return columns{site.rows, subjects, at, edge.rows, seq, kind.rows, ips, agent.rows, page.rows, identifiers, salts}
+	return columns{site.rows, subjects, at, edge.rows, seq, kind.rows, devices, ips, agent.rows, page.rows, identifiers, salts}
 }
 
 const promptsInto = `INSERT INTO prompts (site, shown_at, edge, seq, id, surface, locale, country, device, wording, page)`

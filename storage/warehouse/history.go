@@ -36,9 +36,9 @@ func (r *Recorded) Position() Position { return Position{At: r.RecordedAt, Edge:
 const MaxHistory = 1000
 
 const proofColumns = `f.id, f.site, f.edge, f.seq, toUnixTimestamp64Milli(f.recorded_at), f.surface, f.method, f.locale, f.country,
-	f.device, f.wording, f.decisions, toUInt8(f.grade), f.prompt, f.commitment`
+	f.device, f.wording, f.decisions, toUInt8(f.grade), f.prompt, f.follows, f.commitment`
 
-const personalColumnsOf = `p.subject, p.subject_kind, p.ip, p.user_agent, p.page, p.identifier, p.salt`
+const personalColumnsOf = `p.subject, p.subject_kind, p.device, p.ip, p.user_agent, p.page, p.identifier, p.salt`
 
 // History lists the proofs of one subject, newest first, after before, at most limit (1 to MaxHistory) of
 // them. Erased proofs no longer belong to a subject.
@@ -122,13 +122,13 @@ func scanRecorded(scan func(...any) error) (Recorded, error) {
 		at                                 int64
 		method, device, wording, decisions string
 		grade, kept                        uint8
-		commitment, subject, salt          string
+		commitment, subject, linked, salt  string
 		kind, identifier                   string
 		ip                                 netip.Addr
 	)
 	m := &r.Personal
 	err := scan(&r.ID, &r.Site, &r.Edge, &r.Seq, &at, &r.Surface, &method, &r.Locale, &r.Country, &device, &wording, &decisions, &grade,
-		&r.Prompt, &commitment, &kept, &subject, &kind, &ip, &m.UserAgent, &m.Page, &identifier, &salt)
+		&r.Prompt, &r.Follows, &commitment, &kept, &subject, &kind, &linked, &ip, &m.UserAgent, &m.Page, &identifier, &salt)
 	if err != nil {
 		return r, err
 	}
@@ -147,6 +147,7 @@ func scanRecorded(scan func(...any) error) (Recorded, error) {
 		return r, nil
 	}
 	copy(m.Subject[:], subject)
+	copy(m.Device[:], linked)
 	copy(m.Salt[:], salt)
 	m.Kind = consent.Kind(kind)
 	if ip != netip.IPv6Unspecified() {

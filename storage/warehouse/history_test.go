@@ -21,6 +21,7 @@ func odd() []*consent.Proof {
 	g := storagetest.NewGenerator(3)
 	all := g.Proofs(5)
 	all[0] = g.WithEmail(all[0])
+	all[0].Follows, all[0].Personal.Device = all[1].ID, all[1].Personal.Subject
 	all[1].Personal.IP = netip.Addr{}
 	all[2].Personal.IP = netip.MustParseAddr("2001:db8::1")
 	all[3].Wording, all[3].Prompt, all[3].Locale, all[3].Country = consent.Hash{}, uuid.Nil, "", ""
@@ -132,7 +133,7 @@ func TestAnErasedPersonLeavesTheFacts(t *testing.T) {
 	if h, err := w.History(t.Context(), gone.Site, gone.Personal.Subject, warehouse.Position{}, 10); err != nil || len(h) != 0 {
 		t.Errorf("%d rows still belong to the erased subject, %v", len(h), err)
 	}
-	if n := count(t, w, "SELECT countIf(erased AND subject = '' AND ip = '' AND page = '' AND salt = '') FROM consents"); n != 1 {
+	if n := count(t, w, "SELECT countIf(erased AND subject = '' AND ip = '' AND page = '' AND salt = '' AND linked_device = '') FROM consents"); n != 1 {
 		t.Errorf("the view shows %d erased rows, want 1", n)
 	}
 	if n := count(t, w, "SELECT count() FROM consents"); n != uint64(len(proofs)) {
@@ -154,5 +155,11 @@ func TestTheViewReadsInWords(t *testing.T) {
 	}
 	if n := count(t, w, "SELECT count() FROM consents WHERE ip = '"+proofs[0].Personal.IP.String()+"' AND length(identifier) = 100"); n != 1 {
 		t.Errorf("an IPv4 address does not read as one: %d rows", n)
+	}
+	if n := count(t, w, "SELECT count() FROM consents WHERE follows = '"+proofs[1].ID.String()+"' AND linked_device = '"+proofs[1].Personal.Subject.String()+"'"); n != 1 {
+		t.Errorf("a confirmation does not name what it follows, or its device: %d rows", n)
+	}
+	if n := count(t, w, "SELECT countIf(follows = '' AND linked_device = '') FROM consents"); n != uint64(len(proofs)-1) {
+		t.Errorf("%d rows follow nothing and are not linked, want %d", n, len(proofs)-1)
 	}
 }

@@ -18,6 +18,7 @@ CREATE TABLE IF NOT EXISTS consent_facts
     decisions   LowCardinality(String)  CODEC(ZSTD(1)),
     grade       Enum8('none' = 0, 'asserted' = 1, 'imported' = 2, 'proven' = 3, 'verified' = 4) CODEC(ZSTD(1)),
     prompt      UUID                    CODEC(ZSTD(1)),
+    follows     UUID                    CODEC(ZSTD(1)),
     commitment  FixedString(32)         CODEC(NONE),
     INDEX id_bloom id TYPE bloom_filter(0.02) GRANULARITY 1
 )
@@ -27,7 +28,8 @@ ORDER BY (site, recorded_at, edge, seq);
 
 -- The part that names or traces a person, by subject, so that a history is one range and an erasure one
 -- predicate. ip '::' means that none is kept; IPv4 addresses are mapped (::ffff:a.b.c.d).
--- identifier is sealed; salt opens the commitment of the facts.
+-- identifier is sealed; salt opens the commitment of the facts. device is the subject key of the device a form
+-- was sent from, all zero when none is linked.
 CREATE TABLE IF NOT EXISTS consent_personal
 (
     site         LowCardinality(String) CODEC(ZSTD(1)),
@@ -36,6 +38,7 @@ CREATE TABLE IF NOT EXISTS consent_personal
     edge         LowCardinality(String) CODEC(ZSTD(1)),
     seq          UInt64                 CODEC(T64, ZSTD(1)),
     subject_kind LowCardinality(String) CODEC(ZSTD(1)),
+    device       FixedString(16)        CODEC(ZSTD(1)),
     ip           IPv6                   CODEC(ZSTD(1)),
     user_agent   LowCardinality(String) CODEC(ZSTD(1)),
     page         LowCardinality(String) CODEC(ZSTD(1)),
