@@ -24,22 +24,7 @@ func (v *validator) checkBanner() {
 
 // checkBannerText is about one text as far as the file gives it.
 func (v *validator) checkBannerText(t bannerText) {
-	path := "banner." + t.key
-	if !v.has(path) || v.bad[path] {
-		return
-	}
-	v.checkGiven(t.given, path, t.limit)
-	if t.given.all != "" && len(v.locales) > 1 {
-		v.errorf(CodeTextMissing, path, "is one text for %d languages; write {%s}", len(v.locales), v.example())
-	}
-	if t.given.all == "" && t.given.by == nil {
-		v.emptyText(t.key, path)
-	}
-	for l, s := range t.given.by {
-		if p := path + "." + l; s == "" && !v.bad[p] {
-			v.emptyText(t.key, p)
-		}
-	}
+	v.checkOwn(t.given, "banner."+t.key, t.limit, func(path string) { v.emptyText(t.key, path) })
 }
 
 func (v *validator) emptyText(key, path string) {
@@ -52,18 +37,26 @@ func (v *validator) emptyText(key, path string) {
 
 // checkLanguage reports the texts that neither the file nor consentd has in a locale, in one sentence.
 func (v *validator) checkLanguage(all []bannerText, locale string) {
+	if _, ok := builtin(base(locale)); ok {
+		return
+	}
 	var lacking []string
 	for _, t := range all {
 		if v.c.needs(t.key) && v.c.words(t, locale) == "" && !v.bad["banner."+t.key] && !v.has("banner."+t.key+"."+locale) {
 			lacking = append(lacking, t.key)
 		}
 	}
-	base, _, _ := strings.Cut(locale, "-")
-	if _, ok := builtin(base); ok || len(lacking) == 0 {
-		return
+	var add []string
+	if lacking != nil {
+		add = append(add, "under banner, add "+strings.Join(lacking, ", "))
 	}
-	v.errorf(CodeLocaleNoTexts, fmt.Sprintf("locales[%d]", slices.Index(v.c.Locales, locale)),
-		"consentd has no texts in %q; under banner, add %s in this language", locale, strings.Join(lacking, ", "))
+	if lacking := v.lackingWords(locale); lacking != nil {
+		add = append(add, "under words, add "+strings.Join(lacking, ", "))
+	}
+	if add != nil {
+		v.errorf(CodeLocaleNoTexts, fmt.Sprintf("locales[%d]", slices.Index(v.c.Locales, locale)),
+			"consentd has no texts in %q; %s in this language", locale, strings.Join(add, "; "))
+	}
 }
 
 // checkButtons wants the three ways out of the banner to read differently.

@@ -18,6 +18,9 @@ func (v *validator) checkBehaviour() {
 	v.checkWord(v.c.GPC, "gpc", "honour", "ignore")
 	v.checkWord(v.c.Banner.ReopenButton, "banner.reopen_button", "none", string(widget.ReopenStart), string(widget.ReopenEnd))
 	v.checkCookieDomain()
+	if v.c.Identify && !v.c.hasBanner() && len(v.c.Purposes) > 0 {
+		v.warnf(CodeNoEffect, "identify", "changes nothing: no purpose of this site is of the web")
+	}
 	if path := "banner.logo"; v.has(path) && !v.bad[path] && !strings.HasPrefix(v.c.Banner.Logo, "data:image/") {
 		v.checkLink(v.c.Banner.Logo, path, true)
 	}
@@ -52,10 +55,13 @@ func (v *validator) checkWord(word, path string, known ...string) {
 	}
 }
 
-// checkPurposeNamed wants the id of a purpose people decide on, or of one that is always on.
+// checkPurposeNamed wants the id of a purpose of the banner that people decide on, or of one that is always on.
 func (v *validator) checkPurposeNamed(id, path string) {
-	if !slices.ContainsFunc(v.c.Purposes, func(p purpose) bool { return p.ID == id }) {
+	switch i := slices.IndexFunc(v.c.Purposes, func(p purpose) bool { return p.ID == id }); {
+	case i < 0:
 		v.errorf(CodePurposeUnknown, path, "%q is no purpose of this site", id)
+	case !v.c.Purposes[i].onBanner():
+		v.errorf(CodePurposeUnknown, path, "%q is over %s, not on the banner: a browser never decides on it", id, v.c.Purposes[i].channel())
 	}
 }
 

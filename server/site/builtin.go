@@ -33,6 +33,17 @@ type phrasebook struct {
 	Units map[string]map[string]string `json:"units"`
 	// Purposes are the ready ones, by name.
 	Purposes map[string]readyText `json:"purposes"`
+
+	// What stands on forms, in confirmation mails, in the preference centre and on the pages behind the links of
+	// mails: see words.go.
+	Form        map[string]string `json:"form"`
+	Mail        map[string]string `json:"mail"`
+	Confirm     map[string]string `json:"confirm"`
+	Centre      map[string]string `json:"centre"`
+	Unsubscribe map[string]string `json:"unsubscribe"`
+	Page        map[string]string `json:"page"`
+
+	page map[string]string // those six by "group.key"
 }
 
 // phrasebooks gives all of them by language, read when the first text is asked for. Nothing changes them
@@ -57,6 +68,7 @@ func readPhrasebooks() map[string]phrasebook {
 		if err := dec.Decode(&b); err != nil {
 			panic("site: reading " + f.Name() + ": " + err.Error())
 		}
+		b.page = b.pages()
 		books[strings.TrimSuffix(f.Name(), ".json")] = b
 	}
 	return books
@@ -129,9 +141,12 @@ func (b *banner) texts() []bannerText {
 // needs reports whether a site shows the text of a key: in a language consentd does not speak, a file has to
 // give those and no other.
 func (c *config) needs(key string) bool {
+	if !c.hasBanner() {
+		return key == "policy_text"
+	}
 	uses := func(test func(p *purpose) bool) bool {
 		for i := range c.Purposes {
-			if test(&c.Purposes[i]) {
+			if p := &c.Purposes[i]; p.onBanner() && test(p) {
 				return true
 			}
 		}
@@ -179,8 +194,11 @@ func (b *banner) build(c *config) consent.BannerText {
 		Necessary: text("necessary"), Objection: text("objection"), EmbedOnce: text("load_once"), EmbedAlways: text("always_allow"),
 		EmbedText: join(text("content_from"), " ", text("content_text")), Bases: map[consent.Basis]consent.Text{},
 	}
-	for _, p := range c.Purposes {
-		basis := p.basis()
+	for i := range c.Purposes {
+		if !c.Purposes[i].onBanner() {
+			continue
+		}
+		basis := c.Purposes[i].basis()
 		out.Bases[basis] = join(text("legal_basis"), ": ", text("basis_"+string(basis)))
 	}
 	if b.ContinueLink {

@@ -5,7 +5,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -89,13 +88,12 @@ func TestARegionIsSpokenToInItsLanguage(t *testing.T) {
 // flat gives every text of a phrasebook but the lengths of time, by key.
 func (b phrasebook) flat() map[string]string {
 	out := maps.Clone(b.Words)
+	maps.Copy(out, b.pages())
 	for name, p := range b.Purposes {
 		out["purposes."+name+".title"], out["purposes."+name+".text"] = p.Title, p.Text
 	}
 	return out
 }
-
-var placeholder = regexp.MustCompile(`\{[^}]*\}`)
 
 // faults compares a phrasebook with the English one.
 func faults(lang string, english, book phrasebook) []string {

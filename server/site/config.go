@@ -28,6 +28,14 @@ type config struct {
 	PageQuery bool `json:"page_query,omitempty"`
 	// Region is the country national phone numbers are read in (ISO 3166-1, two capitals). Without it only numbers that begin with + are read.
 	Region string `json:"region,omitempty" jsonschema:"pattern=^[A-Z]{2}$,example=FR"`
+	// Forms are where people give an e-mail address or a phone number and decide on purposes that reach them there.
+	Forms []form `json:"forms,omitempty"`
+	// Mail is who confirmation mails come from. A form with double_opt_in needs it.
+	Mail mail `json:"mail,omitzero"`
+	// Identify lets pages of people who are logged in take over the choices of their account, with consentd's identify().
+	Identify bool `json:"identify,omitempty"`
+	// Words changes the built-in texts of forms, confirmation mails, the preference centre and unsubscribing, by key and language.
+	Words ownWords `json:"words,omitempty"`
 	// Limits bounds what one network may post.
 	Limits limits `json:"limits,omitzero"`
 	// Purposes are what is asked or explained, in the order shown. Each is decided alone.
@@ -88,10 +96,62 @@ type purpose struct {
 	Services []service `json:"services,omitempty"`
 	// Objection offers to object; for legitimate_interest only.
 	Objection bool `json:"objection,omitempty"`
-	// Keep is how long an acceptance of this purpose holds, when that differs from choices.keep: a newsletter may be kept for up to three years (1096d).
+	// Channel is how the purpose reaches people. A purpose of the web is on the banner; the others are decided on forms and in the preference centre. Default web, or that of the ready purpose.
+	Channel string `json:"channel,omitempty" jsonschema:"enum=web,enum=email,enum=sms,enum=phone,enum=post,enum=push"`
+	// Use is what is done over the channel; senders ask for it by channel and use. Default send, or that of the ready purpose; none for the web.
+	Use string `json:"use,omitempty" jsonschema:"enum=send,enum=track_open,enum=profile,enum=share,enum=locate,enum=measure"`
+	// Inactive is how long an acceptance holds after the last contact that came from the person; for channels other than the web. At most three years, which is the default.
+	Inactive duration `json:"inactive,omitempty"`
+	// Keep is how long an acceptance of this purpose holds. On the web: choices.keep, unless this says otherwise, up to three years. Over other channels: without end, unless this says otherwise.
 	Keep duration `json:"keep,omitempty"`
 	// Default exists to be refused: a switch that is on before anyone touched it is no consent.
 	Default word `json:"default,omitempty" jsonschema:"-"`
+}
+
+// form is a place where a person gives an identifier and decides on purposes.
+type form struct {
+	// ID names the form in pages, as in data-consentd-form="newsletter", and in addresses.
+	ID string `json:"id" jsonschema:"required,pattern=^[a-z0-9]([a-z0-9-]{0\\,38}[a-z0-9])?$,example=newsletter"`
+	// Markup says who draws the form: ours is drawn from this file, yours is the page's own, whose texts are read where it stands.
+	Markup string `json:"markup,omitempty" jsonschema:"enum=ours,enum=yours,default=ours"`
+	// Fields are the identifiers asked for. Nothing else is asked, read or sent.
+	Fields []field `json:"fields" jsonschema:"required,minItems=1"`
+	// Purposes are the ids of what the form asks consent for, in the order shown: one box each, never ticked beforehand. None is of the web.
+	Purposes []string `json:"purposes" jsonschema:"required,minItems=1"`
+	// DoubleOptIn sends a mail to the address, and takes a yes as given once the button behind its link was pressed. The e-mail field is then always required.
+	DoubleOptIn bool `json:"double_opt_in,omitempty"`
+	// Title of the form. Needed unless the markup is yours.
+	Title texts `json:"title,omitzero"`
+	// Text says what people agree to here. Needed unless the markup is yours.
+	Text texts `json:"text,omitzero"`
+	// Submit is the button.
+	Submit texts `json:"submit,omitzero"`
+	// Thanks is shown once the choice is recorded.
+	Thanks texts `json:"thanks,omitzero"`
+	// Redirect is the address shown instead, on one of the site's origins: one, or one for each locale.
+	Redirect texts `json:"redirect,omitzero"`
+}
+
+// field is an identifier a form asks for.
+type field struct {
+	// Kind of identifier.
+	Kind string `json:"kind" jsonschema:"required,enum=email,enum=phone"`
+	// Required fields cannot be left empty. The only field of a form always is one.
+	Required bool `json:"required,omitempty"`
+	// Label of the field.
+	Label texts `json:"label,omitzero"`
+	// Hint says why it is needed.
+	Hint texts `json:"hint,omitzero"`
+}
+
+// mail is the sender of confirmation mails.
+type mail struct {
+	// Name people know the sender by.
+	Name string `json:"name" jsonschema:"required,minLength=1"`
+	// Address the mails come from.
+	Address string `json:"address" jsonschema:"required,format=email"`
+	// ReplyTo is where answers go; default: the address.
+	ReplyTo string `json:"reply_to,omitempty" jsonschema:"format=email"`
 }
 
 // cookie is about the cookie that keeps the choice.

@@ -81,7 +81,23 @@ const (
 	CodePurposeUnknown = "purpose_unknown" // named where the site has no such purpose
 	CodeServiceID      = "service_id"
 	CodeCookieDomain   = "cookie_domain" // not the site's own, or not that of an origin
-	CodeNothingAsked   = "nothing_asked" // warning: no purpose leaves anything to decide
+	CodeChannel        = "channel_unknown"
+	CodeUse            = "use_unknown"
+	CodeFormID         = "form_id"
+	CodeFormTwice      = "form_duplicate"
+	CodeFormNoField    = "form_without_field"
+	CodeFormNoPurpose  = "form_without_purpose"
+	CodeFormBanner     = "form_purpose_banner"  // a form asks for what the banner asks for
+	CodeFormBasis      = "form_purpose_basis"   // a form asks for what needs no consent
+	CodeFormChannel    = "form_purpose_channel" // warning: the form asks for no identifier of that channel
+	CodeOptInField     = "double_opt_in_without_email"
+	CodeOptInMail      = "double_opt_in_without_mail"
+	CodeMailAddress    = "mail_address"
+	CodeRedirect       = "redirect_foreign"
+	CodeWordUnknown    = "word_unknown"     // no such built-in word
+	CodeWordBraces     = "word_placeholder" // {…} that nothing stands for
+	CodeNoEffect       = "no_effect"        // warning: a key that changes nothing
+	CodeNothingAsked   = "nothing_asked"    // warning: no purpose leaves anything to decide
 )
 
 // Codes about dark patterns.
@@ -91,6 +107,7 @@ const (
 	CodeKeepTooShort  = "keep_too_short"
 	CodeKeepShort     = "keep_short" // warning: asks again and again
 	CodeKeepLong      = "keep_long"  // warning: over 13 months, for one purpose
+	CodeInactiveLong  = "inactive_too_long"
 	CodeRefuseMissing = "refuse_missing"
 	CodeRefuseUnclear = "refuse_unclear" // reads like another button
 	CodeLowContrast   = "low_contrast"

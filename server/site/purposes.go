@@ -26,10 +26,11 @@ func (v *validator) checkPurposes() {
 		}
 		v.checkPurposeID(p.ID, path+".id", seen)
 		v.checkBasis(p, path)
+		v.checkChannel(p, path)
 		v.checkWords(p, path)
 		v.checkDefault(p, path)
 		v.checkPurposeKeep(p, path+".keep")
-		v.checkServices(p.Services, path+".services", services)
+		v.checkServices(p, path+".services", services)
 	}
 	if !asked {
 		v.warnf(CodeNothingAsked, "purposes", "leaves nobody anything to decide; a banner is not needed")
@@ -70,6 +71,28 @@ func (v *validator) checkBasis(p *purpose, path string) {
 	}
 }
 
+// checkChannel is about how a purpose reaches people, and how long after they were last heard of.
+func (v *validator) checkChannel(p *purpose, path string) {
+	at := path + ".channel"
+	if v.has(at) && !v.bad[at] && !consent.Channel(p.Channel).Valid() {
+		v.errorf(CodeChannel, at, "%.40q is no channel; there are web, email, sms, phone, post, push", p.Channel)
+	}
+	at = path + ".use"
+	if v.has(at) && !v.bad[at] && !consent.Use(p.Use).Valid() {
+		v.errorf(CodeUse, at, "%.40q is no use; there are send, track_open, profile, share, locate, measure", p.Use)
+	}
+	at = path + ".inactive"
+	switch inactive := time.Duration(p.Inactive); {
+	case !v.has(at) || v.bad[at]:
+	case p.onBanner():
+		v.errorf(CodeInvalidValue, at, "is for purposes that reach a person; the web has choices.keep. Remove it, or name a channel")
+	case inactive > maxPurposeKeep:
+		v.errorf(CodeInactiveLong, at, "is over three years; who was not heard of for so long is not written to")
+	case inactive < minKeep:
+		v.errorf(CodeKeepTooShort, at, "is under a day; nobody writes as often")
+	}
+}
+
 // checkDefault refuses a switch that is on before anyone touched it (CJEU C-673/17, Planet49). "off" is what
 // happens anyway.
 func (v *validator) checkDefault(p *purpose, path string) {
@@ -89,6 +112,7 @@ func (v *validator) checkPurposeKeep(p *purpose, path string) {
 		return
 	}
 	switch keep := time.Duration(p.Keep); {
+	case !p.onBanner() && keep >= minKeep: // inactive bounds it
 	case keep > maxPurposeKeep:
 		v.errorf(CodeKeepTooLong, path, "is over three years; an acceptance holds %d days at most", maxPurposeKeep/day)
 	case keep < minKeep:
@@ -98,13 +122,16 @@ func (v *validator) checkPurposeKeep(p *purpose, path string) {
 	}
 }
 
-func (v *validator) checkServices(services []service, path string, seen map[string]bool) {
-	for i, s := range services {
+func (v *validator) checkServices(p *purpose, path string, seen map[string]bool) {
+	for i, s := range p.Services {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		if v.bad[at] {
 			continue
 		}
 		v.checkService(s, at, seen)
+		if s.Embed && !p.onBanner() {
+			v.errorf(CodeInvalidValue, at+".embed", "puts content into pages, and this purpose is over %s; remove it, or make the channel web", p.channel())
+		}
 		v.checkName(s.Name, at+".name")
 		v.checkLength(s.Provider, at+".provider", maxTitle)
 		if v.has(at+".policy") && !v.bad[at+".policy"] {

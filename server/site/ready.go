@@ -15,8 +15,10 @@ type readyText struct {
 
 // readyPurpose is a purpose whose words come with consentd in every built-in language.
 type readyPurpose struct {
-	name  string
-	basis consent.Basis // of a file that names none
+	name    string
+	basis   consent.Basis // of a file that names none; so are the others
+	channel consent.Channel
+	use     consent.Use
 }
 
 // readyPurposes lists the ready purposes in the order they are named in. All but one ask: cookies and messages of
@@ -25,19 +27,19 @@ type readyPurpose struct {
 // the opening of e-mails is a purpose of its own beside sending them (CNIL délib. 2026-042).
 func readyPurposes() []readyPurpose {
 	return []readyPurpose{
-		{"necessary", consent.BasisLegitimateInterest},
-		{"audience", consent.BasisConsent},
-		{"personalisation", consent.BasisConsent},
-		{"media", consent.BasisConsent},
-		{"profiling", consent.BasisConsent},
-		{"advertising", consent.BasisConsent},
-		{"email", consent.BasisConsent},
-		{"newsletter", consent.BasisConsent},
-		{"email_opens", consent.BasisConsent},
-		{"sms", consent.BasisConsent},
-		{"push", consent.BasisConsent},
-		{"location", consent.BasisConsent},
-		{"partners", consent.BasisConsent},
+		{"necessary", consent.BasisLegitimateInterest, consent.ChannelWeb, ""},
+		{"audience", consent.BasisConsent, consent.ChannelWeb, consent.UseMeasure},
+		{"personalisation", consent.BasisConsent, consent.ChannelWeb, consent.UseProfile},
+		{"media", consent.BasisConsent, consent.ChannelWeb, ""},
+		{"profiling", consent.BasisConsent, consent.ChannelWeb, consent.UseProfile},
+		{"advertising", consent.BasisConsent, consent.ChannelWeb, ""},
+		{"email", consent.BasisConsent, consent.ChannelEmail, consent.UseSend},
+		{"newsletter", consent.BasisConsent, consent.ChannelEmail, consent.UseSend},
+		{"email_opens", consent.BasisConsent, consent.ChannelEmail, consent.UseTrackOpen},
+		{"sms", consent.BasisConsent, consent.ChannelSMS, consent.UseSend},
+		{"push", consent.BasisConsent, consent.ChannelPush, consent.UseSend},
+		{"location", consent.BasisConsent, consent.ChannelWeb, consent.UseLocate},
+		{"partners", consent.BasisConsent, consent.ChannelEmail, consent.UseShare},
 	}
 }
 
@@ -58,6 +60,34 @@ func (p *purpose) basis() consent.Basis {
 	}
 	return consent.Basis(p.Basis)
 }
+
+// channel and use are the file's own, else those of the ready purpose p is, else the web and nothing, or sending
+// over another channel.
+func (p *purpose) channel() string {
+	switch r, ok := readyFor(p.Ready); {
+	case p.Channel != "":
+		return p.Channel
+	case ok:
+		return string(r.channel)
+	}
+	return string(consent.ChannelWeb)
+}
+
+func (p *purpose) use() consent.Use {
+	r, _ := readyFor(p.Ready)
+	switch {
+	case p.Use != "":
+		return consent.Use(p.Use)
+	case r.use != "":
+		return r.use
+	case p.onBanner():
+		return ""
+	}
+	return consent.UseSend
+}
+
+// onBanner is consent.Purpose.OnBanner before there is one. A channel that was reported is not taken for the web.
+func (p *purpose) onBanner() bool { return p.channel() == string(consent.ChannelWeb) }
 
 // title and text give p's words in a locale: the file's own, else the ready ones, else "".
 func (p *purpose) title(locale string) string {

@@ -22,11 +22,11 @@ func TestAReadyPurposeTakesItsWordsAndBasis(t *testing.T) {
 	r, _ := serve(t, map[string]string{"small.yaml": readySite("fr, en-GB", "  - {id: analytics, ready: audience}\n  - {id: site, ready: necessary}\n")}, nil)
 	got := get(t, r, "small").Purposes
 	want := []consent.Purpose{
-		{ID: "analytics", Basis: consent.BasisConsent,
+		{ID: "analytics", Basis: consent.BasisConsent, Channel: consent.ChannelWeb, Use: consent.UseMeasure,
 			Title: consent.Text{"fr": "Mesure d’audience", "en-GB": "Audience measurement"},
 			Text: consent.Text{"fr": "Des cookies comptent les visites et relèvent les pages consultées, pour que nous sachions comment le site est utilisé.",
 				"en-GB": "Cookies count visits and note which pages are viewed, so that we know how the site is used."}},
-		{ID: "site", Basis: consent.BasisLegitimateInterest,
+		{ID: "site", Basis: consent.BasisLegitimateInterest, Channel: consent.ChannelWeb,
 			Title: consent.Text{"fr": "Nécessaire au site", "en-GB": "Necessary for the site"}},
 	}
 	got[1].Text = nil

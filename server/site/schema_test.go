@@ -82,12 +82,14 @@ func ownTypes(t reflect.Type) *jsonschema.Schema {
 	case reflect.TypeFor[texts]():
 		one := &jsonschema.Schema{Type: "string", MinLength: new(uint64(1))}
 		return &jsonschema.Schema{AnyOf: []*jsonschema.Schema{one, {Type: "object", AdditionalProperties: one, MinProperties: new(uint64(1))}}}
+	case reflect.TypeFor[ownWords]():
+		return &jsonschema.Schema{Type: "object", AdditionalProperties: ownTypes(reflect.TypeFor[texts]()), MinProperties: new(uint64(1))}
 	case reflect.TypeFor[lifetime]():
 		return &jsonschema.Schema{Type: "string", Pattern: "^(session|[1-9][0-9]{0,4}(min|h|d|mo|y))$", Examples: []any{"13mo"}}
 	case reflect.TypeFor[names]():
 		return &jsonschema.Schema{Type: "object", AdditionalProperties: &jsonschema.Schema{Type: "string"}, MinProperties: new(uint64(1))}
 	case reflect.TypeFor[duration]():
-		return &jsonschema.Schema{Type: "string", Pattern: "^[0-9]+(d|w|h)$", Examples: []any{"182d"}}
+		return &jsonschema.Schema{Type: "string", Pattern: "^[0-9]+(d|w|h|mo|y)$", Examples: []any{"182d"}}
 	}
 	return nil
 }
@@ -124,7 +126,7 @@ func TestTheSchemaSaysWhatEachKeyIsFor(t *testing.T) {
 			t.Errorf("%s has no description", name)
 		}
 	}
-	for _, def := range []string{"purpose", "banner", "controller", "service", "choices", "limits"} {
+	for _, def := range []string{"purpose", "banner", "controller", "service", "choices", "limits", "form", "field", "mail"} {
 		if len(root.Defs[def].Properties) == 0 {
 			t.Errorf("no definition of %s", def)
 		}

@@ -17,10 +17,12 @@
 //	problem.go    Problem and its codes
 //	validate.go   the checks, in the order of the file
 //	purposes.go   … of the purposes
+//	forms.go      … of the forms, and what they become
 //	banner.go     … of the banner: nothing missing, and a refusal that reads as one
 //	texts.go      a text in each language, none missing
 //	builtin.go    the texts that come with consentd, in texts/: a file for each language of the Union
 //	ready.go      … and the purposes that come with words
+//	words.go      … and the words of forms, mails and pages
 //	behaviour.go  … of what the script does besides asking
 //	lifetime.go   "13mo"
 //	draft.go      Draft, for the command line
@@ -40,6 +42,7 @@ package site
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/consentd/consentd/storage/consent"
@@ -52,7 +55,7 @@ type Site struct {
 	Theme     widget.Theme
 	Options   widget.Options
 	Limits    Limits
-	Published []*consent.Published // the current wordings: banner and preferences in each locale
+	Published []*consent.Published // the current wordings: banner, preferences and forms in each locale
 	File      string               // where it was read from
 
 	origins origins
@@ -100,6 +103,8 @@ func (c *config) build(file string, secret []byte) (*Site, error) {
 	for _, p := range c.Purposes {
 		s.Purposes = append(s.Purposes, p.build(c.Locales))
 	}
+	s.Words = c.pageWords()
+	s.Forms, s.Mail = c.forms(s.Words), c.mailFrom()
 	s.Published, err = s.Wordings()
 	if err != nil {
 		return nil, fmt.Errorf("building site %s: %w", c.Site, err)
@@ -126,8 +131,8 @@ func (c choices) keep() time.Duration {
 }
 
 func (p purpose) build(locales []string) consent.Purpose {
-	out := consent.Purpose{ID: p.ID, Basis: p.basis(), Objection: p.Objection, Lifetime: time.Duration(p.Keep),
-		Title: consent.Text{}, Text: consent.Text{}}
+	out := consent.Purpose{ID: p.ID, Basis: p.basis(), Objection: p.Objection, Channel: consent.Channel(p.channel()), Use: p.use(),
+		Lifetime: time.Duration(p.Keep), Inactive: p.inactive(), Title: consent.Text{}, Text: consent.Text{}}
 	for _, l := range locales {
 		out.Title[l], out.Text[l] = p.title(l), p.text(l)
 	}
@@ -135,6 +140,19 @@ func (p purpose) build(locales []string) consent.Purpose {
 		out.Services = append(out.Services, v.build(locales))
 	}
 	return out
+}
+
+// inactive is the file's own, else three years; a banner has none.
+func (p *purpose) inactive() time.Duration {
+	if p.Inactive == 0 && !p.onBanner() {
+		return consent.DefaultInactive
+	}
+	return time.Duration(p.Inactive)
+}
+
+// hasBanner is consent.Site.HasBanner before there is one.
+func (c *config) hasBanner() bool {
+	return slices.ContainsFunc(c.Purposes, func(p purpose) bool { return p.onBanner() })
 }
 
 func (v service) build(locales []string) consent.Service {
@@ -151,7 +169,8 @@ func (v service) build(locales []string) consent.Service {
 
 // options is what the site's script does besides asking.
 func (c *config) options() widget.Options {
-	o := widget.Options{Logo: c.Banner.Logo, CookieDomain: c.Cookie.Domain, IgnoreGPC: c.GPC == "ignore", Reload: c.ReloadOnWithdrawal, Signals: c.Signals}
+	o := widget.Options{Logo: c.Banner.Logo, CookieDomain: c.Cookie.Domain, IgnoreGPC: c.GPC == "ignore", Reload: c.ReloadOnWithdrawal, Signals: c.Signals,
+		Identify: c.Identify}
 	if c.Banner.ReopenButton != "none" {
 		o.Reopen = widget.Reopen(c.Banner.ReopenButton)
 	}

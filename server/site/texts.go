@@ -64,6 +64,28 @@ func (t texts) in(locales []string) consent.Text {
 	return out
 }
 
+// given reports whether the file says anything.
+func (t texts) given() bool { return t.all != "" || len(t.by) > 0 }
+
+// or is t in each locale, and a word of the site where t says nothing.
+func (t texts) or(locales []string, words consent.Words, key string) consent.Text {
+	out := t.in(locales)
+	for _, l := range locales {
+		if out[l] == "" {
+			out[l] = words.Of(l, key)
+		}
+	}
+	return out
+}
+
+// each gives every text of t by its locale, that for all under "".
+func (t texts) each() map[string]string {
+	if t.by == nil {
+		return map[string]string{"": t.all}
+	}
+	return t.by
+}
+
 func (t texts) of(locale string) string {
 	if s, ok := t.by[locale]; ok {
 		return s
@@ -88,6 +110,29 @@ func (v *validator) checkText(t texts, path string, limit int) {
 	for _, l := range v.locales {
 		if p := path + "." + l; t.of(l) == "" && !v.bad[p] {
 			v.errorf(CodeTextMissing, p, "is missing; the site speaks %s", strings.Join(v.locales, ", "))
+		}
+	}
+}
+
+// checkOwn reports what is wrong with a text that may be left out: there is a built-in one, or none is needed.
+// empty reports one that is there and says nothing; nil: as any other text.
+func (v *validator) checkOwn(t texts, path string, limit int, empty func(path string)) {
+	if !v.has(path) || v.bad[path] {
+		return
+	}
+	if empty == nil {
+		empty = func(path string) { v.emptyText("", path) }
+	}
+	v.checkGiven(t, path, limit)
+	if t.all != "" && len(v.locales) > 1 {
+		v.errorf(CodeTextMissing, path, "is one text for %d languages; write {%s}", len(v.locales), v.example())
+	}
+	if t.all == "" && t.by == nil {
+		empty(path)
+	}
+	for l, s := range t.by {
+		if p := path + "." + l; s == "" && !v.bad[p] {
+			empty(p)
 		}
 	}
 }

@@ -44,6 +44,8 @@ func parse(file string, data []byte) (*config, []Problem) {
 		v.checkChoices()
 		v.checkHandling()
 		v.checkPurposes()
+		v.checkForms()
+		v.checkOwnPages()
 		v.checkBanner()
 		v.checkBehaviour()
 		v.checkTheme()
