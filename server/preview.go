@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	_ "embed" // preview.html, preview_frame.html
 	"fmt"
 	"html/template"
 	"net/http"
@@ -10,31 +11,52 @@ import (
 	"github.com/consentd/consentd/widget"
 )
 
-// previewPage shows every layout, surface, locale, scheme and width of a site's script side by side. Each stands in
+// previewHTML shows every layout, surface, locale, scheme and width of a site's script side by side. Each stands in
 // a frame without an origin: nothing is stored, and what is pressed there is recorded nowhere.
-var previewPage = template.Must(template.New("preview").Parse(`<!doctype html>
-<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.Name}}: preview</title>
-<style>body{margin:0;padding:2rem;font:16px/1.5 system-ui,sans-serif;color:#15181e;background:#f4f5f7}h1,h2{line-height:1.2}
-ul{display:flex;flex-wrap:wrap;gap:1.5rem;padding:0;list-style:none}figure{margin:0}iframe{display:block;border:1px solid #c9ced6;background:#fff}</style>
-<h1>{{.Name}}</h1><p>Nothing pressed here is recorded.</p>
-{{range .Groups}}<h2>{{.Title}}</h2><ul>{{range .Frames}}<li><figure><figcaption>{{.Title}}</figcaption><iframe title="{{.Title}}" src="{{.Src}}" width="{{.Width}}" height="{{.Height}}" loading="lazy" sandbox="allow-scripts"></iframe></figure></li>{{end}}</ul>
-{{end}}`))
+//
+//go:embed preview.html
+var previewHTML string
 
-var previewFrame = template.Must(template.New("frame").Parse(`<!doctype html>
-<html lang="{{.Locale}}"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{{.Name}}</title>
-<style>body{margin:0;padding:2rem;font:16px/1.6 system-ui,sans-serif}</style>
-{{if .Preferences}}<script>(window.consentd = window.consentd || []).push(["open"])</script>{{end}}
-<script src="{{.Script}}" defer></script><h1>{{.Name}}</h1><p>What the page says stands here.</p>`))
+//go:embed preview_frame.html
+var previewFrameHTML string
+
+// previewer is what /preview needs besides a site.
+type previewer struct {
+	page, frame *template.Template
+	scripts     *widget.Cache // apart from what is served: looking at one's site pushes out no version of it
+}
+
+func newPreviewer() (previewer, error) {
+	page, err := template.New("preview").Parse(previewHTML)
+	if err != nil {
+		return previewer{}, fmt.Errorf("parsing preview template: %w", err)
+	}
+	frame, err := template.New("frame").Parse(previewFrameHTML)
+	if err != nil {
+		return previewer{}, fmt.Errorf("parsing preview template: %w", err)
+	}
+	return previewer{page, frame, widget.NewCache()}, nil
+}
 
 type previewGroup struct {
-	Title  string
-	Frames []previewed
+	ID, Title string
+	Frames    []previewed
 }
 
 type previewed struct {
-	Title, Src    string
-	Width, Height int
+	Title, Src, Class string
+	Width, Height     int
 }
+
+// embedded is a service that puts content into pages.
+type embedded struct{ ID, Name, Purpose string }
+
+// Surfaces of the preview, and what a frame has the script do to show them.
+const (
+	previewBanner       = "banner"
+	previewPreferences  = "preferences"
+	previewPlaceholders = "placeholders"
+)
 
 // preview serves /preview/{site}, /preview/{site}/frame and /preview/{site}/s/{file} of the admin address.
 func (s *Server) preview(w http.ResponseWriter, r *http.Request) {
@@ -46,10 +68,11 @@ func (s *Server) preview(w http.ResponseWriter, r *http.Request) {
 	id, q := v.site.ID, r.URL.Query()
 	switch r.PathValue("part") {
 	case "":
-		render(w, previewPage, map[string]any{"Name": v.site.Name, "Groups": previewGroups(v)})
+		render(w, s.previewer.page, map[string]any{"Name": v.site.Name, "Groups": previewGroups(v)})
 	case "frame":
-		render(w, previewFrame, map[string]any{"Name": v.site.Name, "Locale": q.Get("locale"), "Preferences": q.Get("surface") == "preferences",
-			"Script": "/preview/" + id + "/s/" + id + ".js?" + q.Encode()})
+		// Opened by itself it is no more of the admin address than in the page.
+		w.Header().Set("Content-Security-Policy", "sandbox allow-scripts")
+		render(w, s.previewer.frame, previewFrame(v, q))
 	case "s/" + id + ".js":
 		s.previewScript(w, v, q)
 	default:
@@ -67,14 +90,40 @@ func render(w http.ResponseWriter, t *template.Template, data any) {
 	w.Write(page.Bytes())
 }
 
-// previewScript builds the script as it would be with another layout and scheme.
+// previewFrame is a page with one look. Placeholders are seen once the banner is answered.
+func previewFrame(v *view, q url.Values) map[string]any {
+	id := v.site.ID
+	look := url.Values{"layout": q["layout"], "scheme": q["scheme"]}
+	data := map[string]any{"Name": v.site.Name, "Locale": q.Get("locale"), "Scheme": q.Get("scheme"), "Script": "/preview/" + id + "/s/" + id + ".js?" + look.Encode()}
+	switch q.Get("surface") {
+	case previewPreferences:
+		data["Call"] = "open"
+	case previewPlaceholders:
+		data["Call"], data["Embeds"] = "refuseAll", embeds(v)
+	}
+	return data
+}
+
+func embeds(v *view) (all []embedded) {
+	for i := range v.site.Purposes {
+		p := &v.site.Purposes[i]
+		for _, service := range p.Services {
+			if service.Embed && p.Asked() {
+				all = append(all, embedded{service.ID, service.Name, p.ID})
+			}
+		}
+	}
+	return all
+}
+
+// previewScript builds the script as it would be with another layout and scheme, in every language at once.
 func (s *Server) previewScript(w http.ResponseWriter, v *view, q url.Values) {
-	in := widget.Input{Site: v.site.Site, Wordings: v.site.Published, Theme: v.site.Theme, Options: v.site.Options}
+	in := v.site.Script()
 	if layout := widget.Layout(q.Get("layout")); layout != in.Theme.Layout {
 		in.Theme.Layout, in.Theme.Position = layout, ""
 	}
 	in.Theme.Scheme = widget.Scheme(q.Get("scheme"))
-	b, err := widget.Build(in)
+	b, err := s.previewer.scripts.Build(in)
 	if err != nil {
 		http.Error(w, "the script cannot be built so", http.StatusBadRequest)
 		return
@@ -83,23 +132,36 @@ func (s *Server) previewScript(w http.ResponseWriter, v *view, q url.Values) {
 	w.Write(b.JS)
 }
 
-// previewGroups is everything there is to look at: a group for each layout and surface.
+// previewGroups is everything there is to look at: a group for each layout and surface, and one for placeholders,
+// which are the same in each layout.
 func previewGroups(v *view) []previewGroup {
 	var all []previewGroup
 	for _, layout := range []widget.Layout{widget.LayoutBar, widget.LayoutBox, widget.LayoutModal} {
-		for _, surface := range []string{"banner", "preferences"} {
-			g := previewGroup{Title: string(layout) + ", " + surface}
-			for _, locale := range v.site.Locales {
-				for _, scheme := range []widget.Scheme{widget.SchemeLight, widget.SchemeDark} {
-					for _, width := range []int{1280, 375} {
-						q := url.Values{"layout": {string(layout)}, "surface": {surface}, "locale": {locale}, "scheme": {string(scheme)}}
-						g.Frames = append(g.Frames, previewed{Title: fmt.Sprintf("%s, %s, %d px", locale, scheme, width),
-							Src: "/preview/" + v.site.ID + "/frame?" + q.Encode(), Width: width, Height: 700})
-					}
-				}
-			}
-			all = append(all, g)
+		for _, surface := range []string{previewBanner, previewPreferences} {
+			all = append(all, previewLooks(v, layout, surface, previewed{Class: "wide", Width: 1280, Height: 700}))
 		}
 	}
+	if embeds(v) != nil {
+		all = append(all, previewLooks(v, widget.LayoutBar, previewPlaceholders, previewed{Class: "box", Width: 640, Height: 700}))
+	}
 	return all
+}
+
+// previewLooks is a surface in each locale and scheme, in a large window and on a phone.
+func previewLooks(v *view, layout widget.Layout, surface string, large previewed) previewGroup {
+	g := previewGroup{ID: string(layout) + "-" + surface, Title: string(layout) + ", " + surface}
+	if surface == previewPlaceholders {
+		g.ID, g.Title = surface, surface
+	}
+	for _, locale := range v.site.Locales {
+		for _, scheme := range []widget.Scheme{widget.SchemeLight, widget.SchemeDark} {
+			for _, f := range []previewed{large, {Class: "phone", Width: 375, Height: 700}} {
+				q := url.Values{"layout": {string(layout)}, "surface": {surface}, "locale": {locale}, "scheme": {string(scheme)}}
+				f.Title = fmt.Sprintf("%s, %s, %d px", locale, scheme, f.Width)
+				f.Src = "/preview/" + v.site.ID + "/frame?" + q.Encode()
+				g.Frames = append(g.Frames, f)
+			}
+		}
+	}
+	return g
 }

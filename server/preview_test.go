@@ -2,10 +2,16 @@ package server
 
 import (
 	"html"
+	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/consentd/consentd/storage/storagetest"
+	"github.com/consentd/consentd/widget/widgettest"
 )
 
 func TestPreviewShowsEveryLook(t *testing.T) {
@@ -18,12 +24,15 @@ func TestPreviewShowsEveryLook(t *testing.T) {
 	page := get("/preview/demo")
 	frames := regexp.MustCompile(`<iframe [^>]*src="([^"]+)"[^>]*sandbox="allow-scripts"`).FindAllStringSubmatch(page.Body.String(), -1)
 	const want = 3 * 2 * 2 * 2 * 2 // layouts, surfaces, locales, schemes, widths
-	if page.Code != 200 || len(frames) != want {
+	if page.Code != 200 || len(frames) != want || strings.Contains(page.Body.String(), "placeholders") {
 		t.Fatalf("%d, %d frames, want %d", page.Code, len(frames), want)
 	}
 	seen := map[string]bool{}
 	for _, f := range frames {
 		frame := get(html.UnescapeString(f[1]))
+		if frame.Header().Get("Content-Security-Policy") != "sandbox allow-scripts" {
+			t.Fatalf("%s opened by itself is of the admin address", f[1])
+		}
 		script := regexp.MustCompile(`<script src="([^"]+)" defer`).FindStringSubmatch(frame.Body.String())
 		if frame.Code != 200 || script == nil {
 			t.Fatalf("%s: %d %s", f[1], frame.Code, frame.Body)
@@ -47,5 +56,54 @@ func TestPreviewShowsEveryLook(t *testing.T) {
 	}
 	if w := get(`/preview/demo/frame?locale="><script>alert(1)</script>`); strings.Contains(w.Body.String(), "<script>alert") {
 		t.Error("the frame takes markup from its address")
+	}
+}
+
+const withFilm = `site: film
+name: Ciné
+origins: [https://film.example]
+controller: {name: Ciné SAS, contact: dpo@film.example}
+locales: [fr]
+policy: /confidentialite
+purposes: [{id: media, ready: media, services: [{id: bobine, embed: true, name: Bobine}, {id: piste, embed: true, name: Piste}, {name: Autre}]}]
+`
+
+// Each dialog takes the focus of its own frame: the page around them stands still all the same, and shows every
+// surface, placeholders among them.
+func TestThePreviewStandsStill(t *testing.T) {
+	k := start(t, func(o *Options) { o.Sites = openSites(t, map[string]string{"film.yaml": withFilm}) })
+	var prompts atomic.Int32
+	admin := k.Admin()
+	desk := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/prompts") {
+			prompts.Add(1)
+		}
+		admin.ServeHTTP(w, r)
+	}))
+	t.Cleanup(desk.Close)
+	b, err := widgettest.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	tab := b.Tab(t)
+	tab.Open(desk.URL + "/preview/film")
+	widgettest.Eval[bool](tab, `(document.querySelectorAll("iframe").forEach(f => f.loading = "eager"), true)`)
+	// A banner reports one display; preferences and two placeholders report theirs and the banner's.
+	const want = 3*4*1 + 3*4*2 + 4*3
+	storagetest.Eventually(t, 20*time.Second, "every frame to show its surface", func() bool { return prompts.Load() >= want })
+	if got := widgettest.Eval[[]any](tab, `[scrollY, document.activeElement.localName]`); got[0] != 0.0 || got[1] != "body" {
+		t.Errorf("the page has moved by %v, the focus is on %v", got[0], got[1])
+	}
+
+	// A frame by itself does what the script does for visitors.
+	const look = "/preview/film/frame?layout=box&locale=fr&scheme=dark&surface="
+	tab.Open(desk.URL + look + "placeholders")
+	tab.Until(`document.querySelectorAll("consentd-embed").length === 2`)
+	tab.NothingShown()
+	tab.Open(desk.URL + look + "preferences")
+	tab.PreferencesShown()
+	if widgettest.Eval[string](tab, widgettest.Root+".activeElement.id") != "heading" {
+		t.Error("a dialog by itself does not take the focus")
 	}
 }

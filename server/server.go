@@ -27,7 +27,7 @@
 //	lookup.go     GET  …/lookup       may I? for one; batch.go for up to 10,000
 //	history.go    POST …/history      all proofs of a subject; proofs.go for one
 //	rates.go      GET  …/rates        how many said yes
-//	health.go     /healthz, /readyz; admin.go for the admin address
+//	health.go     /healthz, /readyz; admin.go for the admin address; preview.go /preview/…, every look of a site
 //	docs.go       /docs and /openapi.yaml
 //
 // # Why Fiber on fasthttp
@@ -158,6 +158,7 @@ type Server struct {
 	promptSteps []admit.Step
 	pages       pages
 	bundles     *widget.Cache
+	previewer   previewer
 
 	// ctx is what the ledger is called with. It is never cancelled: a request's own context (fasthttp ends it when
 	// a shutdown begins) would take back choices that are only waiting for their turn.
@@ -191,6 +192,10 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	if err := s.pages.build(Codes()); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.previewer, err = newPreviewer(); err != nil {
 		return nil, err
 	}
 	s.views.Store(&map[*site.Site]*view{})
