@@ -18,6 +18,7 @@ import (
 	"github.com/consentd/consentd/server/token"
 	"github.com/consentd/consentd/storage/consent"
 	"github.com/consentd/consentd/storage/ledger"
+	"github.com/consentd/consentd/storage/storagetest"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -31,7 +32,7 @@ type kit struct {
 	sites  *site.Registry
 	ring   *token.Ring
 	tokens map[string]string // by scope, for site demo
-	log    *buffer
+	log    *storagetest.Log
 	clock  *clock
 	rules  *contract
 }
@@ -54,28 +55,10 @@ func (c *clock) advance(d time.Duration) {
 	c.ahead += d
 }
 
-// buffer is a log that may be written and read at once.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // prepareServer makes everything but the listener.
 func prepareServer(t testing.TB, change ...func(*Options)) *kit {
 	t.Helper()
-	k := &kit{t: t, log: &buffer{}, clock: &clock{}, tokens: map[string]string{}}
+	k := &kit{t: t, log: &storagetest.Log{}, clock: &clock{}, tokens: map[string]string{}}
 	var err error
 	if k.ledger, err = ledger.Open(ledger.Options{Dir: t.TempDir(), Clock: k.clock.now, Reserve: 1}); err != nil {
 		t.Fatal(err)

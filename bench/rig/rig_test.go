@@ -15,6 +15,7 @@ import (
 
 	"github.com/consentd/consentd/server/site"
 	"github.com/consentd/consentd/storage/consent"
+	"github.com/consentd/consentd/storage/storagetest"
 	"github.com/google/uuid"
 )
 
@@ -145,11 +146,7 @@ func TestAProcessThatIgnoresItsTermIsKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for limit := time.Now().Add(10 * time.Second); p.Tail() != "ready"; time.Sleep(time.Millisecond) {
-		if time.Now().After(limit) {
-			t.Fatal("the shell did not start")
-		}
-	}
+	storagetest.Eventually(t, 10*time.Second, "the shell has started", func() bool { return p.Tail() == "ready" })
 	before, err := Sample(p.PID())
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,27 +19,9 @@ var kit *storagetest.Kit
 
 func TestMain(m *testing.M) { storagetest.Main(m, func(k *storagetest.Kit) { kit = k }) }
 
-// output is a stream that can be read while a program writes it.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
 // program is a consentd that runs in this process.
 type program struct {
-	out, err output
+	out, err storagetest.Log
 	stop     context.CancelFunc
 	ended    chan error
 }
@@ -74,19 +55,22 @@ func (p *program) end(t *testing.T) {
 func (p *program) says(t *testing.T, pattern string) string {
 	t.Helper()
 	re := regexp.MustCompile(pattern)
-	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
-		if m := re.FindStringSubmatch(p.out.String() + p.err.String()); m != nil {
-			return m[len(m)-1]
+	said := ""
+	eventually(t, "the program says "+pattern, func() (bool, string) {
+		all := p.out.String() + p.err.String()
+		if m := re.FindStringSubmatch(all); m != nil {
+			said = m[len(m)-1]
+			return true, all
 		}
 		select {
 		case err := <-p.ended:
 			p.ended <- err
-			t.Fatalf("the program ended before it said %s: %v\n%s%s", pattern, err, p.out.String(), p.err.String())
+			t.Fatalf("the program ended before it said %s: %v", pattern, err)
 		default:
 		}
-	}
-	t.Fatalf("never said %s\n%s%s", pattern, p.out.String(), p.err.String())
-	return ""
+		return false, all
+	})
+	return said
 }
 
 // command runs consentd once and gives both streams.
@@ -102,13 +86,15 @@ func command(args ...string) (out, errs string, err error) {
 func eventually(t *testing.T, what string, ok func() (done bool, said string)) {
 	t.Helper()
 	var said string
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		var done bool
-		if done, said = ok(); done {
-			return
+	defer func() {
+		if t.Failed() {
+			t.Logf("last: %s", said)
 		}
-	}
-	t.Fatalf("%s: never; last: %s", what, said)
+	}()
+	storagetest.Eventually(t, time.Minute, what, func() (done bool) {
+		done, said = ok()
+		return done
+	})
 }
 
 // siteFile writes a site with one origin and gives the directory.

@@ -1,7 +1,6 @@
 package site_test
 
 import (
-	"bytes"
 	"errors"
 	"log/slog"
 	"os"
@@ -13,22 +12,13 @@ import (
 	"time"
 
 	"github.com/consentd/consentd/server/site"
+	"github.com/consentd/consentd/storage/storagetest"
 )
 
-// eventually polls until cond holds.
+// eventually waits for what a notice of the file system brings: it comes within 200 ms, a lost one at the next rescan.
 func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(20 * time.Second) // notices come within 200 ms, a lost one at the next rescan
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !cond() {
-		select {
-		case <-deadline.C:
-			t.Fatal("never happened: " + what)
-		case <-tick.C:
-		}
-	}
+	storagetest.Eventually(t, 20*time.Second, what, cond)
 }
 
 func named(r *site.Registry, id string) string {
@@ -36,24 +26,6 @@ func named(r *site.Registry, id string) string {
 		return s.Name
 	}
 	return ""
-}
-
-// buffer is a bytes.Buffer for several goroutines.
-type buffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *buffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *buffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }
 
 func TestAChangedFileIsNoticed(t *testing.T) {
@@ -98,7 +70,7 @@ func TestAChangedFileIsNoticed(t *testing.T) {
 }
 
 func TestABrokenFileKeepsItsLastGoodVersion(t *testing.T) {
-	log := new(buffer)
+	log := new(storagetest.Log)
 	r, dir := serve(t, map[string]string{"small.yaml": minimal}, func(o *site.Options) { o.Log = slog.New(slog.NewTextHandler(log, nil)) })
 	path := filepath.Join(dir, "small.yaml")
 	good := get(t, r, "small")
@@ -117,7 +89,7 @@ func TestABrokenFileKeepsItsLastGoodVersion(t *testing.T) {
 }
 
 func TestAProblemIsLoggedOnce(t *testing.T) {
-	log := new(buffer)
+	log := new(storagetest.Log)
 	r, _ := serve(t, map[string]string{"bad.yaml": "site: bad\n", "small.yaml": minimal}, func(o *site.Options) { o.Log = slog.New(slog.NewTextHandler(log, nil)) })
 	for range 3 {
 		r.Reload()

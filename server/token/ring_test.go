@@ -14,6 +14,7 @@ import (
 
 	"github.com/consentd/consentd/server/keyfile"
 	"github.com/consentd/consentd/server/token"
+	"github.com/consentd/consentd/storage/storagetest"
 )
 
 // A test that needs another process starts itself with childDir set; its arguments say what to do.
@@ -82,20 +83,10 @@ func (p *process) finish(t *testing.T) string {
 	return p.out.String()
 }
 
-// within polls until cond holds; two seconds is the promise about other processes.
-func within(t *testing.T, d time.Duration, what string, cond func() bool) {
+// withinTwoSeconds is the promise about what other processes do.
+func withinTwoSeconds(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(d)
-	defer deadline.Stop()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !cond() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("not within %v: %s", d, what)
-		case <-tick.C:
-		}
-	}
+	storagetest.Eventually(t, 2*time.Second, what, cond)
 }
 
 func unsafeString(b []byte) string { return unsafe.String(&b[0], len(b)) }
@@ -210,15 +201,15 @@ func TestWhatAnotherProcessDoesIsNoticedWithinTwoSeconds(t *testing.T) {
 		t.Fatal("not accepted to begin with")
 	}
 	prepare(t, dir, "revoke", c.ID).finish(t)
-	within(t, 2*time.Second, "a revocation", verify(raw, token.ErrRevoked))
+	withinTwoSeconds(t, "a revocation", verify(raw, token.ErrRevoked))
 	prepare(t, dir, "rotate").finish(t)
-	within(t, 2*time.Second, "a new key", func() bool { return len(r.Keys()) == 2 })
+	withinTwoSeconds(t, "a new key", func() bool { return len(r.Keys()) == 2 })
 	theirs := prepare(t, dir, "issue").finish(t)
 	if !verify(theirs, nil)() || !verify(kept, nil)() {
 		t.Error("after the rotation a good token is refused")
 	}
 	prepare(t, dir, "retire", keptClaims.KeyID).finish(t)
-	within(t, 2*time.Second, "a retired key", verify(kept, token.ErrInvalid))
+	withinTwoSeconds(t, "a retired key", verify(kept, token.ErrInvalid))
 }
 
 // TestAChangeWithinOneTickOfTheDirectorysClockIsNoticed: file systems stamp changes to some milliseconds, so two
@@ -242,7 +233,7 @@ func TestAChangeWithinOneTickOfTheDirectorysClockIsNoticed(t *testing.T) {
 	if err := os.Chtimes(revoked, before.ModTime(), before.ModTime()); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 2*time.Second, "the revocation", func() bool { _, err := r.Verify(raw); return errors.Is(err, token.ErrRevoked) })
+	withinTwoSeconds(t, "the revocation", func() bool { _, err := r.Verify(raw); return errors.Is(err, token.ErrRevoked) })
 }
 
 func TestProcessesThatStartAtOnceShareOneRing(t *testing.T) {
@@ -282,7 +273,7 @@ func TestRotationsAtOnceEachAddAKey(t *testing.T) {
 	for _, p := range all {
 		p.finish(t)
 	}
-	within(t, 2*time.Second, "five keys", func() bool { return len(r.Keys()) == 5 })
+	withinTwoSeconds(t, "five keys", func() bool { return len(r.Keys()) == 5 })
 }
 
 func TestADamagedKeyIsReportedAndHidesNoRevocation(t *testing.T) {
@@ -293,7 +284,7 @@ func TestADamagedKeyIsReportedAndHidesNoRevocation(t *testing.T) {
 	if err := os.WriteFile(bad, []byte("short"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 2*time.Second, "the damage", func() bool { return errors.Is(r.Err(), keyfile.ErrMalformed) })
+	withinTwoSeconds(t, "the damage", func() bool { return errors.Is(r.Err(), keyfile.ErrMalformed) })
 	if _, err := r.Verify(raw); err != nil {
 		t.Errorf("a good token meanwhile: %v", err)
 	}
@@ -309,7 +300,7 @@ func TestADamagedKeyIsReportedAndHidesNoRevocation(t *testing.T) {
 	if err := os.Remove(bad); err != nil {
 		t.Fatal(err)
 	}
-	within(t, 2*time.Second, "the repair", func() bool { return r.Err() == nil })
+	withinTwoSeconds(t, "the repair", func() bool { return r.Err() == nil })
 }
 
 func TestOneKeyUnderTwoNumbersIsRefused(t *testing.T) {

@@ -1,9 +1,7 @@
 package drain_test
 
 import (
-	"bytes"
 	"context"
-
 	"log/slog"
 	"sync"
 	"testing"
@@ -30,7 +28,7 @@ type rig struct {
 	url     string // straight to the engine
 	sql     driver.Conn
 	metrics *prometheus.Registry
-	log     lockedBuffer
+	log     storagetest.Log
 	g       *storagetest.Generator
 
 	mu     sync.Mutex
@@ -58,24 +56,6 @@ func newRigAt(t testing.TB, url string) *rig {
 }
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
-
-// lockedBuffer is a log that several goroutines write.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
 
 // warehouse opens a client, straight or through a proxy.
 func (r *rig) warehouse(p *storagetest.Proxy) *warehouse.Warehouse {

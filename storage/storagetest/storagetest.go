@@ -10,6 +10,7 @@
 //	proxy.go        Proxy: a TCP link that refuses, cuts, swallows, stalls and heals
 //	generate.go     Generator: deterministic proofs, prompts and wordings
 //	poll.go         Eventually: wait for a condition with a deadline
+//	log.go          Log: what a program prints, to be read while it does
 package storagetest
 
 import (
