@@ -115,9 +115,9 @@ func (s *Site) Purpose(id string) (Purpose, bool) {
 	return s.Purposes[i], true
 }
 
-// Lifetime is how long a grant of p holds before a lookup answers expired.
+// Lifetime is how long a grant of p holds before a lookup answers expired; 0: without end.
 func (s *Site) Lifetime(p Purpose) time.Duration {
-	if p.Lifetime > 0 {
+	if p.Lifetime > 0 || !p.OnBanner() {
 		return p.Lifetime
 	}
 	return s.Keep
