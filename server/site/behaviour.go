@@ -59,10 +59,18 @@ func (v *validator) checkWord(word, path string, known ...string) {
 func (v *validator) checkPurposeNamed(id, path string) {
 	switch i := slices.IndexFunc(v.c.Purposes, func(p purpose) bool { return p.ID == id }); {
 	case i < 0:
-		v.errorf(CodePurposeUnknown, path, "%q is no purpose of this site", id)
+		v.unknownPurpose(id, path)
 	case !v.c.Purposes[i].onBanner():
 		v.errorf(CodePurposeUnknown, path, "%q is over %s, not on the banner: a browser never decides on it", id, v.c.Purposes[i].channel())
 	}
+}
+
+func (v *validator) unknownPurpose(id, path string) {
+	ids := make([]string, 0, len(v.c.Purposes))
+	for _, p := range v.c.Purposes {
+		ids = append(ids, p.ID)
+	}
+	v.errorf(CodePurposeUnknown, path, "%.40q is no purpose of this site; %s", id, suggestion(id, ids))
 }
 
 // checkCookieDomain wants every page of the site on the domain, and nobody else.

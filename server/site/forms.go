@@ -150,7 +150,7 @@ func (v *validator) checkFormPurposes(f *form, path string) {
 		switch {
 		case v.bad[at]:
 		case n < 0:
-			v.errorf(CodePurposeUnknown, at, "%q is no purpose of this site", id)
+			v.unknownPurpose(id, at)
 		case slices.Index(f.Purposes, id) < i:
 			v.errorf(CodePurposeTwice, at, "%q is asked for twice; keep one", id)
 		default:
@@ -167,7 +167,7 @@ func (v *validator) checkFormPurpose(f *form, p *purpose, at string) {
 		v.errorf(CodeFormBanner, at, "%q is decided on the banner; give the purpose a channel (email, sms, phone, post, push), or remove it here", p.ID)
 	case p.basis().Valid() && p.basis() != consent.BasisConsent:
 		v.errorf(CodeFormBasis, at, "%q rests on %s, so there is nothing to agree to; a form asks for purposes whose basis is consent", p.ID, p.basis())
-	case needs != "" && !f.asks(needs):
+	case needs != "" && !f.asks(needs) && (f.asks(consent.KindEmail) || f.asks(consent.KindPhone)):
 		v.warnf(CodeFormChannel, at, "%q is over %s, and the form asks for no %s: a lookup by it would find nothing", p.ID, p.channel(), needs)
 	}
 }
