@@ -223,7 +223,7 @@ func (w *batchWorker) answer(b []byte, subjects []posed) ([]byte, error) {
 		w.errs = append(w.errs, err)
 	}
 	i := 0 // the subject whose turn it is
-	err := w.s.opt.Ledger.Standings(w.v.site.ID, w.keys, w.ids, func(_ int, sts []consent.Standing) {
+	err := w.s.opt.Ledger.Standings(w.v.site.ID, w.keys, w.ids, w.now, func(_ int, sts []consent.Standing) {
 		for w.errs[i] != nil {
 			b = appendSubjectError(comma(b), w.errs[i])
 			i++

@@ -143,7 +143,7 @@ func looksPhone(v string) bool {
 func (s *Server) answerOne(ctx *fasthttp.RequestCtx, v *view, key consent.SubjectKey, purposes []*asked) error {
 	now := s.opt.Ledger.Now()
 	if len(purposes) == 1 {
-		st, _, err := s.opt.Ledger.Standing(v.site.ID, key, purposes[0].id)
+		st, _, err := s.opt.Ledger.Standing(v.site.ID, key, purposes[0].id, now)
 		if err != nil {
 			return err
 		}
@@ -165,7 +165,7 @@ func (s *Server) answerOne(ctx *fasthttp.RequestCtx, v *view, key consent.Subjec
 		if i > 0 {
 			b = append(b, ',')
 		}
-		st, _ := state.Standing(p.id)
+		st, _ := state.Standing(p.id, now)
 		b = appendStanding(b, st, p, now)
 	}
 	finish(ctx, fasthttp.StatusOK, mimeJSON, append(b, "}}"...))
@@ -191,5 +191,5 @@ func appendAsOf(b []byte, now consent.Millis) []byte {
 
 // appendStanding appends "purpose":{…}. The zero Standing is one that was never asked.
 func appendStanding(b []byte, st consent.Standing, p *asked, now consent.Millis) []byte {
-	return st.Answer(now, p.lifetime).AppendJSON(append(b, p.key...))
+	return st.Answer(now, &p.rule).AppendJSON(append(b, p.key...))
 }

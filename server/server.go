@@ -68,13 +68,18 @@ type Ledger interface {
 	Edge() string
 	Now() consent.Millis
 	Append(ctx context.Context, p *consent.Proof) (ledger.Receipt, error)
+	AppendWith(ctx context.Context, p *consent.Proof, notes ...ledger.Note) (ledger.Receipt, error)
 	AppendPrompt(ctx context.Context, p *consent.Prompt) error
 	Publish(ctx context.Context, w *consent.Published) error
 	Wording(site string, h consent.Hash) (*consent.Publication, error)
-	Standing(site string, key consent.SubjectKey, purpose string) (consent.Standing, bool, error)
+	Standing(site string, key consent.SubjectKey, purpose string, now consent.Millis) (consent.Standing, bool, error)
 	State(site string, key consent.SubjectKey) (consent.State, error)
-	Standings(site string, keys []consent.SubjectKey, purposes []string, visit func(i int, sts []consent.Standing)) error
+	Standings(site string, keys []consent.SubjectKey, purposes []string, now consent.Millis, visit func(i int, sts []consent.Standing)) error
 	Proof(id uuid.UUID) (*consent.Proof, uint64, error)
+	Touch(ctx context.Context, site string, at consent.Millis, keys ...consent.SubjectKey) error
+	SetNotes(ctx context.Context, notes ...ledger.Note) error
+	Note(space string, key []byte) ([]byte, error)
+	Notes(space string, from []byte, fn func(key, value []byte) error) error
 	Unshipped(site string, key consent.SubjectKey, fn func(seq uint64, p *consent.Proof) error) error
 }
 

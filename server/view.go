@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/consentd/consentd/server/admit"
 	"github.com/consentd/consentd/server/site"
@@ -24,16 +23,18 @@ type view struct {
 	asked   []asked                             // sorted by id
 	scripts *scripts                            // built when they are asked for
 
-	older     sync.Map // consent.Hash → *admit.Shown: wordings of earlier configurations, once met
+	older      sync.Map // consent.Hash → *admit.Shown: wordings of earlier configurations, once met
+	superseded superseded
+
 	published atomic.Bool
 	publishMu sync.Mutex // held while publishing
 }
 
 // asked is a purpose a person decides on, ready to be answered about.
 type asked struct {
-	id       string
-	key      string // as a JSON member: `"newsletter":`
-	lifetime time.Duration
+	id   string
+	key  string // as a JSON member: `"newsletter":`
+	rule consent.Rule
 }
 
 // site finds a site by a name that may be a view into a request.
@@ -95,10 +96,11 @@ func (s *Server) newView(st *site.Site) *view {
 	for _, w := range st.Published {
 		v.shown[w.Hash], v.docs[w.Hash] = admit.NewShown(&w.Wording, w.Hash), w
 	}
-	for _, id := range v.rules.Asked {
+	for i, id := range v.rules.Asked {
 		p, _ := st.Purpose(id)
 		key := append(consent.AppendJSONString(nil, id), ':')
-		v.asked = append(v.asked, asked{id: id, key: string(key), lifetime: st.Lifetime(p)})
+		v.asked = append(v.asked, asked{id: id, key: string(key), rule: consent.Rule{Lifetime: st.Lifetime(p), Inactive: p.Inactive,
+			Superseded: func(h consent.Hash) bool { return s.outdated(v, i, h) }}})
 	}
 	v.scripts = newScripts(s.bundles, st)
 	return v

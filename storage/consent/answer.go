@@ -19,14 +19,21 @@ type Answer struct {
 // NeverAsked is the answer for a subject or purpose without any proof.
 func NeverAsked() Answer { return Answer{Status: StatusUnknown, Reason: ReasonNeverAsked} }
 
-// Answer judges a standing at now: a grant older than lifetime is expired (lifetime 0: never expires).
-func (s Standing) Answer(now Millis, lifetime time.Duration) Answer {
+// Rule is how long a grant of one purpose holds, and under which wordings. The zero Rule: for ever, under all.
+type Rule struct {
+	Lifetime   time.Duration   // since the grant; 0: no end
+	Inactive   time.Duration   // since the person's last contact, which a grant is too; 0: no end
+	Superseded func(Hash) bool // the wording of a grant no longer covers what is asked; nil: it always does
+}
+
+// Answer judges a standing at now.
+func (s Standing) Answer(now Millis, r *Rule) Answer {
 	a := Answer{Status: s.Status, Grade: s.Grade, Since: s.At, Proof: s.Proof}
 	switch s.Status {
 	case StatusGranted:
-		a.Reason, a.Allowed = ReasonGranted, true
-		if lifetime > 0 && now >= s.At+Millis(lifetime.Milliseconds()) {
-			a.Status, a.Reason, a.Allowed = StatusExpired, ReasonExpired, false
+		a.Reason = r.judge(&s, now)
+		if a.Allowed = a.Reason == ReasonGranted; !a.Allowed {
+			a.Status = StatusExpired
 		}
 	case StatusDenied:
 		a.Reason = ReasonDenied
@@ -38,6 +45,22 @@ func (s Standing) Answer(now Millis, lifetime time.Duration) Answer {
 		return NeverAsked()
 	}
 	return a
+}
+
+// judge says whether a grant still holds, or why it no longer does.
+func (r *Rule) judge(s *Standing, now Millis) Reason {
+	switch {
+	case over(s.At, r.Lifetime, now), over(max(s.At, s.Contact.At), r.Inactive, now):
+		return ReasonExpired
+	case r.Superseded != nil && !s.Wording.IsZero() && r.Superseded(s.Wording):
+		return ReasonWordingSuperseded
+	}
+	return ReasonGranted
+}
+
+// over: d has passed since at; never, for 0.
+func over(at Millis, d time.Duration, now Millis) bool {
+	return d > 0 && now >= at+Millis(d.Milliseconds())
 }
 
 // AppendJSON appends {"status","allowed","grade","reason","since","proof"}; since and proof are left out when

@@ -18,8 +18,9 @@
 //	subject.go    Subject and SubjectKey: who chose, normalised and pseudonymised
 //	proof.go      Facts, Personal, Proof: one immutable event and its commitment
 //	prompt.go     Prompt: one display of a surface
-//	state.go      State and Standing: what the proofs of one subject add up to
-//	answer.go     Answer: what a lookup says of one purpose
+//	state.go      State: what the proofs of one subject add up to
+//	standing.go   Standing: where one purpose stands at a moment
+//	answer.go     Answer and Rule: what a lookup says of one purpose
 //	codes.go      the enumerations: Method, Grade, Status, Reason, Basis, DeviceClass
 //	binary.go     the compact encodings the ledger stores
 //	canonical.go  canonical JSON by hand, for the documents written on the hot path

@@ -100,7 +100,7 @@ func TestStateIsTheLatestChoice(t *testing.T) {
 		var parts []State
 		for seq := range rapid.Uint64Range(1, 12).Draw(t, "events") {
 			p := &Proof{Facts: Facts{ID: uuid.New(), Edge: "e1", RecordedAt: Millis(rapid.IntRange(1, 6).Draw(t, "at")), Method: MethodCustom,
-				Decisions: []Choice{{"a", rapid.Bool().Draw(t, "granted")}}}}
+				Decisions: []Choice{{"a", rapid.Bool().Draw(t, "granted")}}}, Personal: Personal{Kind: KindDevice}}
 			granted := p.Decisions[0].Granted
 			yes = yes || granted
 			if best == nil || p.RecordedAt > best.RecordedAt || p.RecordedAt == best.RecordedAt && (!granted || best.Decisions[0].Granted) {
@@ -147,7 +147,8 @@ func TestStatusOfAChoice(t *testing.T) {
 	} {
 		var s State
 		for i, st := range row.steps {
-			s = s.Apply(&Proof{Facts: Facts{RecordedAt: Millis(i + 1), Method: st.method, Decisions: []Choice{{"a", st.granted}}}}, uint64(i))
+			s = s.Apply(&Proof{Facts: Facts{RecordedAt: Millis(i + 1), Method: st.method, Decisions: []Choice{{"a", st.granted}}},
+				Personal: Personal{Kind: KindDevice}}, uint64(i))
 		}
 		if got := s[0].Status; got != row.want {
 			t.Errorf("%s: %v", row.name, got)
@@ -168,14 +169,14 @@ func TestStateSurvivesItsBinaryForm(t *testing.T) {
 		if err != nil || len(got) != len(s) || len(s) > 0 && !cmp.Equal(s, got) {
 			t.Fatalf("%v %v", got, err)
 		}
-		for _, want := range s {
-			st, ok, err := FindStanding(raw, want.Purpose, "e1")
-			if err != nil || !ok || st != want {
-				t.Fatalf("%s: %+v %v %v", want.Purpose, st, ok, err)
+		now := Millis(rapid.Int64Range(0, int64(3*ConfirmWithin/time.Millisecond)).Draw(t, "now"))
+		for _, e := range append(s, Entry{Purpose: "NO SUCH"}) {
+			purpose := strings.TrimSuffix(e.Purpose, softMark)
+			want, found := s.Standing(purpose, now)
+			st, ok, err := FindStanding(raw, purpose, "e1", now)
+			if err != nil || ok != found || st != want {
+				t.Fatalf("%q: %+v %v %v, want %+v %v", purpose, st, ok, err, want, found)
 			}
-		}
-		if _, ok, err := FindStanding(raw, "NO SUCH", ""); ok || err != nil {
-			t.Fatalf("%v %v", ok, err)
 		}
 	})
 }
@@ -200,7 +201,7 @@ func TestAnswers(t *testing.T) {
 		at := Millis(1_790_000_000_000)
 		st := Standing{Status: row.status, Event: Event{At: at, Grade: GradeProven, Proof: uuid.MustParse("01970000-0000-7000-8000-00000000002a")}}
 		want := `{"status":` + row.want + `,"since":"2026-09-21T14:13:20.000Z","proof":"01970000-0000-7000-8000-00000000002a"}`
-		if got := string(st.Answer(at+Millis(row.age.Milliseconds()), row.lifetime).AppendJSON(nil)); got != want {
+		if got := string(st.Answer(at+Millis(row.age.Milliseconds()), &Rule{Lifetime: row.lifetime}).AppendJSON(nil)); got != want {
 			t.Errorf("%s:\n%s\nwant\n%s", row.name, got, want)
 		}
 	}
@@ -351,10 +352,10 @@ func FuzzParseStored(f *testing.F) {
 		}
 		if s, err := ParseState(b); err == nil {
 			for _, st := range s {
-				FindStanding(b, st.Purpose, "")
+				FindStanding(b, st.Purpose, "", 0)
 			}
 		}
-		FindStanding(b, "a", "")
+		FindStanding(b, "a", "", 0)
 		ParsePrompt(b)
 		ParsePublication(b)
 	})

@@ -3,6 +3,7 @@ package consent
 import (
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -115,10 +116,44 @@ func (s *Site) Purpose(id string) (Purpose, bool) {
 	return s.Purposes[i], true
 }
 
-// Lifetime is how long a grant of p holds before a lookup answers expired; 0: without end.
+// Lifetime is how long a grant of p holds before a lookup answers expired; 0: no end. A choice on the banner ends
+// with the site's Keep; a consent to be contacted ends when the person falls silent (Purpose.Inactive).
 func (s *Site) Lifetime(p Purpose) time.Duration {
 	if p.Lifetime > 0 || !p.OnBanner() {
 		return p.Lifetime
 	}
 	return s.Keep
+}
+
+// Superseded reports that a grant of p under w no longer covers what s asks today: everybody is asked anew since, the
+// legal basis is another, or a service was added. Services are told apart by name, and compared only where w named
+// them all: the banner names none, a placeholder one.
+func (s *Site) Superseded(w *Wording, p Purpose) bool {
+	if w.Revision < s.Revision {
+		return true
+	}
+	for i := range w.Purposes {
+		if w.Purposes[i].ID == p.ID {
+			return w.Purposes[i].Basis != p.Basis || s.namesServices(w, i) && added(w.Purposes[i].Services, p.Services)
+		}
+	}
+	return false
+}
+
+// namesServices: the i-th purpose of w came with all of its services.
+func (s *Site) namesServices(w *Wording, i int) bool {
+	switch {
+	case w.Surface == SurfaceBanner, IsEmbed(w.Surface):
+		return false
+	case strings.HasPrefix(w.Surface, surfaceFormPrefix):
+		f, ok := s.Form(strings.TrimPrefix(w.Surface, surfaceFormPrefix))
+		return ok && f.Markup != MarkupYours || len(w.Purposes[i].Services) > 0
+	}
+	return true
+}
+
+func added(shown []ShownService, now []Service) bool {
+	return slices.ContainsFunc(now, func(v Service) bool {
+		return !slices.ContainsFunc(shown, func(s ShownService) bool { return s.Name == v.Name })
+	})
 }

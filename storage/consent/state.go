@@ -3,18 +3,39 @@ package consent
 import (
 	"cmp"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 )
 
-// Standing is where one purpose of one subject stands, and the proof that put it there.
-type Standing struct {
-	Purpose string
-	Status  Status // granted, denied, withdrawn or pending; expiry is judged when it is read
+// State is what the proofs of one subject add up to: one entry for each purpose ever decided, sorted by Purpose.
+//
+// States merge: the result depends on which proofs went in, not on their order or grouping. So a proof can be
+// written without reading what was there, and edges can exchange states.
+//
+// # Firm and soft
+//
+// Anybody can type anybody's address into a form. So what a form says about a person is firm only where it cannot
+// harm: a yes to a form without double opt-in. A request to be confirmed and a no are soft: kept in an entry of
+// their own, which speaks only where nothing firm does (see State.Standing). They never take a consent back and
+// never lower one. What the person proves to have said (a device's own choice, a confirmation, the preference
+// centre, unsubscribing) and what the site's own programs say is firm.
+type State []Entry
+
+// Entry is one line of a State: the last thing said, and the proof that said it.
+type Entry struct {
+	Purpose string // the purpose's id for what is firm, with "?" behind it for what is soft; "@" for the last contact
+	Status  Status // granted, denied, withdrawn, pending; unknown for the contact
 	Event
 }
 
-// Event is the proof a standing comes from.
+// What no purpose id holds (ValidPurposeID) marks the entries that are no purpose.
+const (
+	softMark     = "?"
+	contactEntry = "@"
+)
+
+// Event is the proof an entry comes from.
 type Event struct {
 	At      Millis
 	Edge    string
@@ -24,26 +45,49 @@ type Event struct {
 	Wording Hash
 }
 
-// State is where every purpose a subject was ever asked for stands, sorted by purpose.
-//
-// States merge: the result depends on which proofs went in, not on their order or grouping. So a proof can be
-// written without reading what was there, and edges can exchange states.
-type State []Standing
+// Contact is a moment at which a person was in touch with the site of their own accord: with a firm proof, whose
+// edge and seq it then has, or as the site reported it.
+type Contact struct {
+	At   Millis // 0: never
+	Edge string // "": reported
+	Seq  uint64
+}
 
 // StateOf is the state a single proof leads to.
 func StateOf(p *Proof, seq uint64) State {
 	ev := Event{At: p.RecordedAt, Edge: p.Edge, Seq: seq, Grade: p.Grade, Proof: p.ID, Wording: p.Wording}
-	s := make(State, len(p.Decisions))
+	s := make(State, len(p.Decisions), len(p.Decisions)+1)
+	firm := false
 	for i, d := range p.Decisions {
-		s[i] = Standing{Purpose: d.Purpose, Status: decided(d, p.Method), Event: ev}
+		s[i] = Entry{Purpose: d.Purpose, Status: decided(d, p.Method), Event: ev}
+		if p.soft(d) {
+			s[i].Purpose += softMark
+		} else {
+			firm = true
+		}
 	}
+	if p.Personal.Kind == KindDevice {
+		return s // a device is never contacted, and what it says is never soft
+	}
+	if firm {
+		s = append(s, Entry{Purpose: contactEntry, Event: ev})
+	}
+	slices.SortFunc(s, func(a, b Entry) int { return cmp.Compare(a.Purpose, b.Purpose) })
 	return s
+}
+
+// soft: d is only what somebody typed into a form.
+func (p *Proof) soft(d Choice) bool {
+	return p.Personal.Kind != KindDevice &&
+		(p.Method == MethodRequest || !d.Granted && strings.HasPrefix(p.Surface, surfaceFormPrefix))
 }
 
 // decided is the status a choice has by itself. A no is withdrawn only when it says so; merge finds out whether
 // it took a yes back.
 func decided(d Choice, m Method) Status {
 	switch {
+	case d.Granted && m == MethodRequest:
+		return StatusPending
 	case d.Granted:
 		return StatusGranted
 	case m == MethodWithdraw:
@@ -52,26 +96,9 @@ func decided(d Choice, m Method) Status {
 	return StatusDenied
 }
 
-// contactEntry is the line of a State that holds the last contact; no purpose is called so.
-const contactEntry = "@"
-
-// Contact is a moment at which a person was in touch with the site of their own accord: with a proof, whose edge
-// and seq it then has, or as the site reported it.
-type Contact struct {
-	At   Millis
-	Edge string
-	Seq  uint64
-}
-
 // ContactState is the state a reported contact leads to. Merged, the latest contact stays.
 func ContactState(at Millis) State {
 	return State{{Purpose: contactEntry, Event: Event{At: at}}}
-}
-
-// Contact is the last one known.
-func (s State) Contact() (c Contact, ok bool) {
-	st, ok := s.Standing(contactEntry)
-	return Contact{At: st.At, Edge: st.Edge, Seq: st.Seq}, ok
 }
 
 // Apply folds one proof in.
@@ -95,7 +122,7 @@ func (s State) Merge(o State) State {
 	return append(append(merged, s...), o...)
 }
 
-func merge(a, b Standing) Standing {
+func merge(a, b Entry) Entry {
 	w := a
 	if b.wins(a) {
 		w = b
@@ -107,26 +134,32 @@ func merge(a, b Standing) Standing {
 }
 
 // refused: the person said no.
-func (s Standing) refused() bool { return s.Status == StatusDenied || s.Status == StatusWithdrawn }
+func (e Entry) refused() bool { return e.Status == StatusDenied || e.Status == StatusWithdrawn }
 
-// wins is the one order of standings: time, then no over yes, then edge and seq.
-func (s Standing) wins(o Standing) bool {
+// wins is the one order of entries: time, then no over yes, then edge and seq.
+func (e Entry) wins(o Entry) bool {
 	switch {
-	case s.At != o.At:
-		return s.At > o.At
-	case s.refused() != o.refused():
-		return s.refused()
-	case s.Edge != o.Edge:
-		return s.Edge > o.Edge
+	case e.At != o.At:
+		return e.At > o.At
+	case e.refused() != o.refused():
+		return e.refused()
+	case e.Edge != o.Edge:
+		return e.Edge > o.Edge
 	}
-	return s.Seq > o.Seq
+	return e.Seq > o.Seq
 }
 
-// Standing finds one purpose.
-func (s State) Standing(purpose string) (Standing, bool) {
-	i, found := slices.BinarySearchFunc(s, purpose, func(st Standing, id string) int { return cmp.Compare(st.Purpose, id) })
+// entry finds a line; the zero Entry when there is none.
+func (s State) entry(name string) Entry {
+	i, found := slices.BinarySearchFunc(s, name, func(e Entry, name string) int { return cmp.Compare(e.Purpose, name) })
 	if !found {
-		return Standing{}, false
+		return Entry{}
 	}
-	return s[i], true
+	return s[i]
+}
+
+// Contact is the last one known; the zero Contact: none.
+func (s State) Contact() Contact {
+	e := s.entry(contactEntry)
+	return Contact{At: e.At, Edge: e.Edge, Seq: e.Seq}
 }

@@ -42,7 +42,7 @@ func BenchmarkStanding(b *testing.B) {
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if _, ok, err := l.Standing("demo", subject(1+rand.IntN(subjects)), "purpose1"); err != nil || !ok {
+			if _, ok, err := l.Standing("demo", subject(1+rand.IntN(subjects)), "purpose1", l.Now()); err != nil || !ok {
 				b.Error(ok, err)
 				return
 			}
@@ -62,7 +62,7 @@ func BenchmarkStandings(b *testing.B) {
 		for j := range keys {
 			keys[j] = subject(1 + rand.IntN(subjects))
 		}
-		if err := l.Standings("demo", keys, []string{"purpose1"}, func(int, []consent.Standing) {}); err != nil {
+		if err := l.Standings("demo", keys, []string{"purpose1"}, l.Now(), func(int, []consent.Standing) {}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -42,7 +42,7 @@ func lostOf(t testing.TB, l *Ledger, acked []*consent.Proof) (lost int) {
 		if d := cmp.Diff(p, got, cmpAddr); d != "" {
 			t.Fatal(d)
 		}
-		if st, ok, err := l.Standing(p.Site, p.Personal.Subject, p.Decisions[0].Purpose); err != nil || !ok || st.At < p.RecordedAt {
+		if st, ok, err := l.Standing(p.Site, p.Personal.Subject, p.Decisions[0].Purpose, l.Now()); err != nil || !ok || st.At < p.RecordedAt {
 			t.Fatalf("the state misses proof %s: %+v %v", p.ID, st, err)
 		}
 	}
@@ -277,7 +277,7 @@ func TestNothingIsAnsweredBeforeTheSync(t *testing.T) {
 	wrote, read := make(chan error, 1), make(chan error, 1)
 	go func() { _, err := l.Append(t.Context(), p); wrote <- err }()
 	eventually(t, func() bool { there, err := l.has(stateKey(nil, "demo", subject(1))); return err == nil && there })
-	go func() { _, _, err := l.Standing("demo", subject(1), "purpose0"); read <- err }()
+	go func() { _, _, err := l.Standing("demo", subject(1), "purpose0", l.Now()); read <- err }()
 	select {
 	case <-wrote:
 		t.Fatal("acknowledged before the sync")
@@ -285,7 +285,7 @@ func TestNothingIsAnsweredBeforeTheSync(t *testing.T) {
 		t.Fatal("answered from a proof that was not durable")
 	case <-time.After(100 * time.Millisecond):
 	}
-	if _, _, err := l.Standing("demo", subject(2), "purpose0"); err != nil {
+	if _, _, err := l.Standing("demo", subject(2), "purpose0", l.Now()); err != nil {
 		t.Errorf("other subjects are answered meanwhile: %v", err)
 	}
 	release()

@@ -28,14 +28,14 @@ func TestAppendedProofIsReadBack(t *testing.T) {
 	if d := cmp.Diff(p, got, cmp.Comparer(func(a, b consent.Hash) bool { return a == b }), cmpAddr); d != "" {
 		t.Error(d)
 	}
-	st, ok, err := l.Standing("demo", subject(1), "purpose0")
+	st, ok, err := l.Standing("demo", subject(1), "purpose0", l.Now())
 	if err != nil || !ok || st.Status != consent.StatusGranted || st.Proof != p.ID || st.Seq != 0 {
 		t.Errorf("standing %+v %v %v", st, ok, err)
 	}
-	if _, ok, err := l.Standing("demo", subject(1), "purpose9"); ok || err != nil {
+	if _, ok, err := l.Standing("demo", subject(1), "purpose9", l.Now()); ok || err != nil {
 		t.Errorf("a purpose never asked: %v %v", ok, err)
 	}
-	if _, ok, err := l.Standing("other", subject(1), "purpose0"); ok || err != nil {
+	if _, ok, err := l.Standing("other", subject(1), "purpose0", l.Now()); ok || err != nil {
 		t.Errorf("another site: %v %v", ok, err)
 	}
 }
@@ -230,7 +230,7 @@ func TestStandingsAnswersInOrder(t *testing.T) {
 		keys = append(keys, subject(i))
 	}
 	next := 0
-	err := l.Standings("demo", keys, []string{"purpose1", "purpose0", "none"}, func(i int, sts []consent.Standing) {
+	err := l.Standings("demo", keys, []string{"purpose1", "purpose0", "none"}, l.Now(), func(i int, sts []consent.Standing) {
 		if i != next {
 			t.Fatalf("visited %d, want %d", i, next)
 		}
@@ -271,7 +271,7 @@ func TestReadersNeverSeeAnOldState(t *testing.T) {
 			for i := 0; ; i++ {
 				n := i % subjects
 				want := acked[n].Load() - 1
-				st, ok, err := l.Standing("demo", subject(n), "purpose0")
+				st, ok, err := l.Standing("demo", subject(n), "purpose0", l.Now())
 				if err != nil || want >= 0 && (!ok || int64(st.Seq) < want) {
 					t.Errorf("seq %d of an acknowledged proof, read %+v %v %v", want, st, ok, err)
 					return
@@ -422,7 +422,7 @@ func TestWithdrawalWinsTheMillisecond(t *testing.T) {
 
 func wantStatus(t *testing.T, l *Ledger, n int, want consent.Status) {
 	t.Helper()
-	st, _, err := l.Standing("demo", subject(n), "purpose0")
+	st, _, err := l.Standing("demo", subject(n), "purpose0", l.Now())
 	if err != nil || st.Status != want {
 		t.Errorf("status %v (%v), want %v", st.Status, err, want)
 	}

@@ -107,7 +107,7 @@ func (l *Ledger) untouched(site string, at consent.Millis, keys []consent.Subjec
 		if err != nil {
 			return nil, fmt.Errorf("reading state: %w", err)
 		}
-		if c, ok := s.Contact(); !ok || c.At < at {
+		if c := s.Contact(); c.At < at {
 			known = append(known, k)
 		} else if err := l.contactSettled(c); err != nil {
 			return nil, err
@@ -119,10 +119,13 @@ func (l *Ledger) untouched(site string, at consent.Millis, keys []consent.Subjec
 // contactSettled waits until a contact that was read is durable: that of a proof with its proof, one that was
 // reported with whatever is in flight.
 func (l *Ledger) contactSettled(c consent.Contact) error {
-	if c.Edge != "" {
-		return l.settled(c.Edge, c.Seq)
+	switch {
+	case c.At == 0:
+		return nil
+	case c.Edge == "":
+		return l.loose.wait(l)
 	}
-	return l.loose.wait(l)
+	return l.settled(c.Edge, c.Seq)
 }
 
 // loose is how far writes without a seq have come. A batch is visible before it is durable; a reader who may have

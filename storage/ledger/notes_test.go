@@ -92,8 +92,7 @@ func TestATouchIsSeenAtOnceAndAfterARestart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, _ := s.Contact()
-		return c.At
+		return s.Contact().At
 	}
 	mustAppend(t, l, proof(l, 1, consent.MethodCustom, true))
 	contact(1) // the state is hot now

@@ -82,17 +82,25 @@ func (l *Ledger) settled(edge string, seq uint64) error {
 	return l.Wait(context.Background(), consent.StreamProofs, seq)
 }
 
-// Standing answers where one purpose of one subject stands; false: never asked.
-func (l *Ledger) Standing(site string, key consent.SubjectKey, purpose string) (consent.Standing, bool, error) {
+// stands waits until st, as it was read, is durable.
+func (l *Ledger) stands(st *consent.Standing) error {
+	if err := l.settled(st.Edge, st.Seq); err != nil {
+		return err
+	}
+	return l.contactSettled(st.Contact)
+}
+
+// Standing answers where one purpose of one subject stands at now; false: never asked.
+func (l *Ledger) Standing(site string, key consent.SubjectKey, purpose string, now consent.Millis) (consent.Standing, bool, error) {
 	var room [96]byte
 	var state [typicalState]byte
 	v, err := l.rawState(state[:0], stateKey(room[:0], site, key))
 	if err != nil || len(v) == 0 {
 		return consent.Standing{}, false, err
 	}
-	st, ok, err := consent.FindStanding(v, purpose, l.opt.Edge)
+	st, ok, err := consent.FindStanding(v, purpose, l.opt.Edge, now)
 	if err == nil && ok {
-		err = l.settled(st.Edge, st.Seq)
+		err = l.stands(&st)
 	}
 	return st, ok && err == nil, err
 }
@@ -106,18 +114,21 @@ func (l *Ledger) State(site string, key consent.SubjectKey) (consent.State, erro
 		return nil, err
 	}
 	s, err := consent.ParseState(v)
-	for _, st := range s {
+	if err == nil {
+		err = l.contactSettled(s.Contact())
+	}
+	for i := range s {
 		if err == nil {
-			err = l.settled(st.Edge, st.Seq)
+			err = l.settled(s[i].Edge, s[i].Seq)
 		}
 	}
 	return s, err
 }
 
-// Standings answers many subjects. visit is called once for each key, in the order of keys; sts is parallel
-// to purposes, a zero Standing means never asked, and it must not be kept. Each subject is read as of one
-// moment, the whole is not. It works on the calling goroutine: who has many keys spreads them.
-func (l *Ledger) Standings(site string, keys []consent.SubjectKey, purposes []string, visit func(i int, sts []consent.Standing)) error {
+// Standings answers many subjects, where each stands at now. visit is called once for each key, in the order of
+// keys; sts is parallel to purposes, a zero Standing means never asked, and it must not be kept. Each subject is
+// read as of one moment, the whole is not. It works on the calling goroutine: who has many keys spreads them.
+func (l *Ledger) Standings(site string, keys []consent.SubjectKey, purposes []string, now consent.Millis, visit func(i int, sts []consent.Standing)) error {
 	var room [96]byte
 	state := make([]byte, 0, typicalState)
 	sts := make([]consent.Standing, len(purposes))
@@ -127,7 +138,7 @@ func (l *Ledger) Standings(site string, keys []consent.SubjectKey, purposes []st
 			return err
 		}
 		clear(sts)
-		if err := l.find(v, purposes, sts); err != nil {
+		if err := l.find(v, purposes, now, sts); err != nil {
 			return err
 		}
 		visit(i, sts)
@@ -135,15 +146,15 @@ func (l *Ledger) Standings(site string, keys []consent.SubjectKey, purposes []st
 	return nil
 }
 
-// find fills sts with what the binary state v says of purposes, once it is durable.
-func (l *Ledger) find(v []byte, purposes []string, sts []consent.Standing) error {
+// find fills sts with what the binary state v says of purposes at now, once it is durable.
+func (l *Ledger) find(v []byte, purposes []string, now consent.Millis, sts []consent.Standing) error {
 	if len(v) == 0 {
 		return nil
 	}
 	for j, p := range purposes {
-		st, ok, err := consent.FindStanding(v, p, l.opt.Edge)
+		st, ok, err := consent.FindStanding(v, p, l.opt.Edge, now)
 		if err == nil && ok {
-			err = l.settled(st.Edge, st.Seq)
+			err = l.stands(&st)
 		}
 		if err != nil {
 			return err
