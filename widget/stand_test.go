@@ -49,6 +49,8 @@ type stand struct {
 	bundle   *widget.Bundle
 	prompts  []post
 	consents []post
+	docs     []string // wordings made in the page
+	reply    string   // what a consent is answered with
 	fetched  []string // paths of scripts asked of the website
 	page     page
 	refuse   func(w http.ResponseWriter, p post) bool // answers in place of the edge, when set
@@ -62,21 +64,24 @@ type page struct {
 
 // post is the body of a consent or of a prompt.
 type post struct {
-	ID        string                  `json:"id"`
-	Subject   struct{ Device string } `json:"subject"`
-	Surface   string                  `json:"surface"`
-	Method    string                  `json:"method"`
-	Decisions map[string]bool         `json:"decisions"`
-	Wording   string                  `json:"wording"`
-	Locale    string                  `json:"locale"`
-	Page      string                  `json:"page"`
-	Prompt    string                  `json:"prompt"`
-	Type      string                  `json:"-"` // content type
+	ID        string                                `json:"id"`
+	Subject   struct{ Device, Email, Phone string } `json:"subject"`
+	Surface   string                                `json:"surface"`
+	Method    string                                `json:"method"`
+	Decisions map[string]bool                       `json:"decisions"`
+	Wording   string                                `json:"wording"`
+	Locale    string                                `json:"locale"`
+	Page      string                                `json:"page"`
+	Prompt    string                                `json:"prompt"`
+	Device    string                                `json:"device"`
+	Trap      *string                               `json:"trap"`
+	Took      *int                                  `json:"took"`
+	Type      string                                `json:"-"` // content type
 }
 
 func newStand(t testing.TB, in widget.Input, p page) *stand {
 	t.Helper()
-	s := &stand{wordings: in.Wordings, bundle: build(t, in), page: p}
+	s := &stand{wordings: in.Wordings, bundle: build(t, in), page: p, reply: "{}"}
 	s.edge = httptest.NewServer(http.HandlerFunc(s.serveEdge))
 	s.site = httptest.NewServer(http.HandlerFunc(s.serveSite))
 	t.Cleanup(s.edge.Close)
@@ -124,15 +129,25 @@ func (s *stand) serveEdge(w http.ResponseWriter, r *http.Request) {
 		w.Write(s.bundle.Brotli)
 	case "POST /v1/sites/shop/prompts":
 		if p, ok := s.receive(w, r); ok {
+			if !s.knows(p) {
+				http.Error(w, `{"code":"unknown_wording"}`, http.StatusUnprocessableEntity)
+				return
+			}
 			s.note(&s.prompts, p)
 			w.WriteHeader(http.StatusNoContent)
 		}
 	case "POST /v1/sites/shop/consents":
 		if p, ok := s.receive(w, r); ok {
+			if !s.knows(p) {
+				http.Error(w, `{"code":"unknown_wording"}`, http.StatusUnprocessableEntity)
+				return
+			}
 			s.noteOnce(&s.consents, p)
 			w.WriteHeader(http.StatusCreated)
-			io.WriteString(w, "{}")
+			io.WriteString(w, s.reply)
 		}
+	case "POST /v1/sites/shop/wordings":
+		s.takeWording(w, r)
 	default:
 		http.NotFound(w, r)
 	}
@@ -146,10 +161,15 @@ func (s *stand) receive(w http.ResponseWriter, r *http.Request) (post, bool) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return p, false
 	}
+	return p, !s.asks(w, p)
+}
+
+// asks lets the test answer in place of the edge; true when it has.
+func (s *stand) asks(w http.ResponseWriter, p post) bool {
 	s.mu.Lock()
 	refuse := s.refuse
 	s.mu.Unlock()
-	return p, refuse == nil || !refuse(w, p)
+	return refuse != nil && refuse(w, p)
 }
 
 func (s *stand) note(list *[]post, p post) {

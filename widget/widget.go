@@ -166,7 +166,11 @@ func (p parts) build() (*Bundle, error) {
 // What TypeScript shares with the DOM or the wire (text, title, id, name, decisions …) is not among them.
 const innerNames = `^(accept|allowed|always|asked|attribute|banner|bases|choice|choose|clear|controller|cookies|` +
 	`embeds|flush|front|hashes|host|keep|leave|lifetimes|locales|necessary|once|policy|preferences|print|provider|` +
-	`purposes|query|refuse|root|rtl|save|services|showBanner|showPreferences|undo)$`
+	`purposes|query|refuse|root|rtl|save|services|showBanner|showPreferences|undo|` +
+	// of forms
+	`basis|change_address|displayed|doc|fail|fault|fields|forms|heard|hint|mailbox|mailbox_title|missing|` +
+	`none_ticked|objection|optional|proofs|record|redirect|refused|retry|revision|seen|sending|sent|` +
+	`thanks|thanks_title|waiting|waiting_title|words|yours)$`
 
 // markup is what changes how HTML reads an inline script (HTML, "restrictions for contents of script
 // elements"), besides the end tag, which esbuild escapes. It only ever stands in strings: the code has none.

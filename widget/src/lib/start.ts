@@ -1,5 +1,7 @@
 import site from 'consentd:site';
 import { expose } from './expose';
+import { formNobody } from './formNobody';
+import { forms } from './forms';
 import { guard } from './guard';
 import { pickLocale } from './pickLocale';
 import { session, type Session } from './session';
@@ -16,7 +18,9 @@ export function start(): void {
   const run = guard(() => {
     const text = pickLocale(document.documentElement.lang, navigator.languages);
     // The edge is wherever the script came from: …/s/{site}.js beside …/v1/.
-    const begun = session(new URL(`../v1/sites/${site.id}/`, src).href, nonce, text);
+    const edge = new URL(`../v1/sites/${site.id}/`, src).href;
+    const begun = USES_BANNER ? session(edge, nonce, text) : formNobody();
+    if (USES_FORMS) forms(edge, text, begun);
     document.addEventListener('click', guard((e) => press(e, begun)));
     expose(begun);
   });

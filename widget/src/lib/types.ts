@@ -57,6 +57,81 @@ export interface LocaleText {
   readonly always?: string;
   /** Text of placeholders, by id of their service. */
   readonly embeds?: Readonly<Record<string, string>>;
+  /** In the order of SiteData.forms; of a form the page draws, empty. */
+  readonly forms?: readonly FormText[];
+  readonly words?: FormWords;
+}
+
+/** An identifier a person gives on a form. */
+export type Identifier = 'email' | 'phone';
+
+/** A form, apart from its words. */
+export interface FormSite {
+  readonly id: string;
+  /** The page draws it. */
+  readonly yours: boolean;
+  readonly fields: readonly { readonly kind: Identifier; readonly required: boolean }[];
+  /** Of a form of ours: asked, on and services. Of the page's own: basis and objection. */
+  readonly purposes: readonly {
+    readonly id: string;
+    readonly asked?: boolean;
+    readonly on?: boolean;
+    readonly services?: readonly Service[];
+    readonly basis?: string;
+    readonly objection?: boolean;
+  }[];
+}
+
+/** What a form of ours says. */
+export interface FormText {
+  readonly wording: string;
+  readonly title: string;
+  readonly text: string;
+  readonly label: string;
+  readonly policy: readonly [text: string, href: string];
+  readonly fields: readonly (readonly [label: string, hint: string])[];
+  readonly purposes: readonly (readonly [title: string, text: string])[];
+  readonly thanks?: string;
+  readonly redirect?: string;
+}
+
+/** What every form of ours says besides. */
+export interface FormWords {
+  readonly optional: string;
+  readonly missing: string;
+  readonly email_invalid: string;
+  readonly phone_invalid: string;
+  readonly none_ticked: string;
+  readonly sending: string;
+  readonly thanks_title: string;
+  readonly thanks: string;
+  readonly mailbox_title: string;
+  /** {address} stands for the address. */
+  readonly mailbox: string;
+  readonly change_address: string;
+  readonly waiting_title: string;
+  readonly waiting: string;
+  readonly retry: string;
+  readonly refused: string;
+}
+
+/** What came of a proof: pending until a mail is answered, waiting for the edge, refused by it. */
+export type FormStatus = 'recorded' | 'pending' | 'waiting' | 'refused';
+
+/** A wording on the screen: its hash, and the document where the edge may not know it. */
+export interface FormShown {
+  readonly form: FormSite;
+  readonly locale: string;
+  readonly hash: string;
+  readonly doc?: string;
+}
+
+/** A form the page has. */
+export interface FormHandler {
+  /** It came into view. */
+  seen(): void;
+  /** It is about to be submitted by the page. */
+  submit?(e: SubmitEvent): void;
 }
 
 /** Another tool, whose markup and choices are understood. */
@@ -91,6 +166,8 @@ export interface SiteData {
   readonly clarity?: readonly [ads: string, analytics: string];
   readonly matomo?: readonly [tracking: string, cookies: string];
   readonly from?: readonly Source[];
+  readonly forms?: readonly FormSite[];
+  readonly revision?: number;
 }
 
 /** A choice as the browser keeps it. */
@@ -110,12 +187,18 @@ export interface Choice {
 export interface ConsentPost {
   /** Comes first: the outbox finds it by its place. */
   readonly id: string;
-  readonly subject: { readonly device: string };
-  readonly surface: Surface;
+  readonly subject: { readonly device?: string; readonly email?: string; readonly phone?: string };
+  readonly surface: Surface | `form:${string}`;
   readonly method: Method;
   readonly decisions: Decisions;
   readonly wording: string | undefined;
   readonly locale: string;
   readonly page: string;
   readonly prompt: string | undefined;
+  /** Of a form: the device it was sent from, where its visitor allows that. */
+  readonly device?: string | undefined;
+  /** Of a form: what a field held that nobody sees. */
+  readonly trap?: string | undefined;
+  /** Of a form: ms from when it came into view. */
+  readonly took?: number;
 }

@@ -1,0 +1,128 @@
+package widget_test
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/consentd/consentd/storage/consent"
+	"github.com/consentd/consentd/widget/widgettest"
+)
+
+// formShop is the shop with three forms: one of ours with double opt-in, one of ours with two identifiers, and the
+// page's own.
+func formShop() *consent.Site {
+	both := func(fr, en string) consent.Text { return consent.Text{"fr": fr, "en": en} }
+	email, phone := both("Adresse e-mail", "E-mail address"), both("Téléphone mobile", "Mobile number")
+	s := shop()
+	s.Purposes = append(s.Purposes,
+		consent.Purpose{ID: "newsletter", Basis: consent.BasisConsent, Channel: consent.ChannelEmail, Use: consent.UseSend,
+			Title: both("La lettre d’Alba", "The Alba letter"),
+			Text:  both("Une lettre par mois : nouvelles toiles, coulisses de l’atelier, dates de ventes. Désinscription par un lien dans chaque lettre.", "One letter a month: new cloth, the workshop, dates of sales. Unsubscribe by a link in each letter.")},
+		consent.Purpose{ID: "opens", Basis: consent.BasisConsent, Channel: consent.ChannelEmail, Use: consent.UseTrackOpen,
+			Title: both("Mesure des ouvertures", "Measuring opens"),
+			Text:  both("Savoir si vous ouvrez nos lettres. Vous les recevez aussi sans cela.", "Knowing whether you open our letters. You receive them without this too.")},
+		consent.Purpose{ID: "partners", Basis: consent.BasisConsent, Channel: consent.ChannelEmail, Use: consent.UseShare,
+			Title: both("Offres de nos partenaires", "Offers of our partners"),
+			Text:  both("Transmettre votre adresse aux maisons ci-dessous, pour leurs propres offres.", "Passing your address to the houses below, for their own offers."),
+			Services: []consent.Service{{Name: "Fil & Aiguille", Provider: "Fil SARL", Policy: "https://fil.example/vie-privee"}, {Name: "Maison Lavande"}}},
+		consent.Purpose{ID: "sms", Basis: consent.BasisConsent, Channel: consent.ChannelSMS, Use: consent.UseSend,
+			Title: both("Alertes par SMS", "Alerts by text message"), Text: both("Un message quand une toile revient.", "A message when a cloth is back.")})
+	s.Forms = []consent.Form{
+		{ID: "newsletter", Markup: consent.MarkupOurs, DoubleOptIn: true, Purposes: []string{"newsletter", "opens", "partners"},
+			Fields: []consent.Field{{Kind: consent.KindEmail, Required: true, Label: email, Hint: both("Pour vous envoyer la lettre, rien d’autre.", "To send you the letter, nothing else.")}},
+			Title:  both("Des nouvelles de l’atelier", "News from the workshop"), Text: both("Choisissez ce que vous voulez recevoir.", "Choose what you would like to receive."),
+			Submit: both("M’inscrire", "Sign up")},
+		{ID: "callback", Markup: consent.MarkupOurs, Purposes: []string{"sms", "newsletter"},
+			Fields: []consent.Field{{Kind: consent.KindEmail, Label: email}, {Kind: consent.KindPhone, Label: phone}},
+			Title:  both("Prévenez-moi", "Tell me"), Text: both("Quand la toile revient.", "When the cloth is back."), Submit: both("Prévenez-moi", "Tell me"),
+			Thanks: both("Nous vous préviendrons.", "We will let you know.")},
+		{ID: "contact", Markup: consent.MarkupYours, Purposes: []string{"newsletter", "partners"},
+			Fields: []consent.Field{{Kind: consent.KindEmail, Required: true}, {Kind: consent.KindPhone}}},
+	}
+	s.Words = consent.Words{"fr": {}, "en": {}}
+	for line := range strings.Lines(formWords) {
+		key, words, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		fr, en, _ := strings.Cut(words, " | ")
+		s.Words["fr"]["form."+key], s.Words["en"]["form."+key] = fr, en
+	}
+	return s
+}
+
+// formWords are the words forms of ours need, as a site has them.
+const formWords = `optional: facultatif | optional
+missing: Ce champ est nécessaire. | This field is needed.
+email_invalid: Cette adresse n’est pas complète. Exemple : nom@exemple.fr | This address is not complete. Example: name@example.com
+phone_invalid: Ce numéro n’est pas complet. Exemple : +33 6 12 34 56 78 | This number is not complete. Example: +44 7911 123456
+none_ticked: Cochez au moins une case. | Tick at least one box.
+sending: Envoi en cours… | Sending…
+thanks_title: C’est enregistré | All done
+thanks: Vos choix sont enregistrés. | Your choices are saved.
+mailbox_title: Regardez votre boîte de réception | Check your inbox
+mailbox: Un e-mail est parti vers {address}. Ouvrez-le et confirmez avec le bouton qu’il contient. | An e-mail is on its way to {address}. Open it and confirm with the button in it.
+change_address: Corriger l’adresse | Correct the address
+waiting_title: Pas encore envoyé | Not sent yet
+waiting: La connexion ne répond pas. Vos choix restent dans ce navigateur et partiront dès qu’elle revient. | The connection does not answer. Your choices stay in this browser and will be sent as soon as it is back.
+retry: Réessayer maintenant | Try again now
+refused: Cela n’a pas pu être enregistré. Vérifiez ce que vous avez saisi. | This could not be saved. Check what you entered.`
+
+// takeWording is the edge's side of a wording made in a page: it has to be canonical and to fit the form.
+func (s *stand) takeWording(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	if s.asks(w, post{Surface: "wordings"}) {
+		return
+	}
+	doc, err := consent.ParseWording(body)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
+		return
+	}
+	again, err := doc.Publish()
+	if err != nil || string(again.Doc) != string(body) {
+		http.Error(w, fmt.Sprintf("not canonical (%v):\n%s\n%s", err, body, again.Doc), http.StatusUnprocessableEntity)
+		return
+	}
+	s.set(func(s *stand) { s.docs = append(s.docs, string(body)) })
+	w.WriteHeader(http.StatusCreated)
+	fmt.Fprintf(w, `{"hash":%q}`, again.Hash)
+}
+
+// knows reports whether the wording of a post is published: beforehand, or by the page.
+func (s *stand) knows(p post) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return p.Wording == "" || slices.ContainsFunc(s.wordings, func(w *consent.Published) bool { return w.Hash.String() == p.Wording }) ||
+		slices.ContainsFunc(s.docs, func(doc string) bool { return hashOf(doc) == p.Wording })
+}
+
+func hashOf(doc string) string {
+	sum := sha256.Sum256([]byte(doc))
+	return hex.EncodeToString(sum[:])
+}
+
+// visitForms opens a page of the shop with forms, whose banner was refused some time ago.
+func visitForms(t *testing.T, p page) (*stand, *widgettest.Tab) {
+	t.Helper()
+	s := newStand(t, input(t, formShop()), p)
+	tab := newTab(t)
+	tab.BeforeScripts(s.chosen("0"))
+	tab.Open(s.site.URL + "/rayon?utm=1#top")
+	tab.Until("window.consentd?.get")
+	return s, tab
+}
+
+const aDevice = "8d0f1b5c-7a51-4c0e-9d3e-2f6a1c4b7e90"
+
+// chosen leaves a choice in the browser: ads and the rest refused, analytics as given ("0" or "1").
+func (s *stand) chosen(analytics string) string {
+	return fmt.Sprintf(`try { localStorage.consentd_shop ??= "1.%s." + (Date.now() - 36e5).toString(36) + ".%s.%s.analytics:%s.ads:0.audience:0" } catch {}`,
+		aDevice, print.FindSubmatch(s.bundle.JS)[1], s.hash("banner", "en"), analytics)
+}

@@ -1,0 +1,113 @@
+import { each } from './each';
+import { every } from './every';
+import { guard } from './guard';
+import { json } from './json';
+import { outbox } from './outbox';
+import { pageAddress } from './pageAddress';
+import { post } from './post';
+import type { Session } from './session';
+import { storageKey } from './storageKey';
+import type { ConsentPost, Decisions, FormShown, FormStatus, Identifier } from './types';
+import { uuid } from './uuid';
+
+/** What was given on a form. */
+export interface FormAnswer {
+  readonly who: { [kind in Identifier]?: string };
+  readonly decisions: Decisions;
+  /** ms since the form came into view. */
+  readonly took: number;
+  readonly prompt: string | undefined;
+  readonly trap?: string;
+}
+
+/** What forms have to do with the edge. */
+export interface FormEdge {
+  /** Reports that a wording is displayed; gives the id of the display. */
+  displayed(shown: FormShown): string;
+  /**
+   * Records an answer: one proof for each identifier. heard is told what came of each, and again when that changes;
+   * wrong says of a refusal that it is the identifier's. Gives the ids of the proofs, and what to wait for unless all
+   * of it is on its way at once.
+   */
+  record(
+    shown: FormShown,
+    answer: FormAnswer,
+    heard: (kind: Identifier, status: FormStatus, wrong: boolean) => void,
+  ): { readonly proofs: string; readonly sent: Promise<void> | undefined };
+  /** Sends what waits. */
+  flush(): void;
+}
+
+/**
+ * Opens the forms' side of the edge. Answers have an outbox of their own: an edge that takes no new wording from a
+ * form does not keep a choice of the banner waiting. Until the edge has answered, an address waits in this browser.
+ */
+export function formEdge(edge: string, begun: Session): FormEdge {
+  const known: { [hash: string]: boolean } = {}; // wordings the edge has
+  const told: { [rest: string]: (answer: Response | undefined, proof: string) => Promise<void> } = {}; // by body, after its id
+  const sent = outbox(storageKey + '_forms', edge, async (body, answer) => told[body.slice(43)]?.(answer, body.slice(7, 43)));
+  let sending: Promise<void> | undefined;
+  const flush = () => (sending ??= sent.flush().finally(() => (sending = undefined)));
+
+  /** The device, where its visitor has agreed to something: whoever refused everything is not to be recognised. */
+  function device(): string | undefined {
+    const choice = begun.choice();
+    return choice && !every(Object.keys(choice.decisions), (id) => !choice.decisions[id]) ? choice.device : undefined;
+  }
+
+  async function display({ hash, doc }: FormShown, prompt: string): Promise<void> {
+    let answer = await post(edge + 'prompts', prompt);
+    if (USES_YOURS && doc && answer?.status === 422) {
+      // Nearly always somebody else has shown the same words before. Now nobody has.
+      const taken = await post(edge + 'wordings', doc);
+      if (taken?.ok) answer = await post(edge + 'prompts', prompt);
+      else if (taken) console.warn('consentd: wording refused by the edge:', taken.status, await taken.text());
+    }
+    if (answer?.ok) known[hash] = true;
+  }
+
+  addEventListener('pagehide', guard(sent.leave));
+  addEventListener('online', guard(flush));
+  void flush();
+
+  return {
+    flush,
+    displayed(shown) {
+      const prompt = uuid();
+      const { form, locale, hash } = shown;
+      void display(shown, json({ prompt, surface: 'form:' + form.id, wording: hash, locale, page: pageAddress() }));
+      return prompt;
+    },
+    record({ form, locale, hash, doc }, { who, decisions, took, prompt, trap }, heard) {
+      const wait = !!sending || (doc && !known[hash]);
+      if (USES_YOURS && doc && !known[hash]) {
+        told[doc.slice(43)] = async (answer) => void (known[hash] = !!answer?.ok);
+        sent.add(doc);
+      }
+      const yes = Object.keys(decisions);
+      const method = every(yes, (id) => decisions[id]!) ? 'accept_all' : every(yes, (id) => !decisions[id]) ? 'reject_all' : 'custom';
+      let proofs = '';
+      each(Object.keys(who) as Identifier[], (kind) => {
+        const id = uuid(Date.now());
+        const body: ConsentPost = {
+          id, subject: { [kind]: who[kind] }, surface: `form:${form.id}`, method, decisions, wording: hash, locale,
+          page: pageAddress(), prompt, device: device(), trap, took,
+        };
+        const line = json(body);
+        told[line.slice(43)] = async (answer, proof) => {
+          const said = (await answer?.clone().json().catch(() => 0)) || {};
+          if (said.code === 'id_in_future') return; // it comes again under another id
+          const status = !answer ? 'waiting' : !answer.ok ? 'refused' : said.status === 'pending' ? 'pending' : 'recorded';
+          let wrong = false;
+          each(said.errors || [], (e: { pointer: string }) => /^.subject/.test(e.pointer) && (wrong = true));
+          heard(kind, status, wrong);
+          document.dispatchEvent(new CustomEvent('consentd:form', { detail: { form: form.id, proof, decisions, status } }));
+        };
+        proofs += (proofs && ' ') + id;
+        sent.add(line);
+      });
+      const all = flush();
+      return { proofs, sent: wait ? all : undefined };
+    },
+  };
+}
