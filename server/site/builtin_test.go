@@ -121,7 +121,7 @@ func faults(lang string, english, book phrasebook) []string {
 			fault(key, "is badly typed")
 		}
 	}
-	out = append(out, buttonFaults(book.Words)...)
+	out = append(out, buttonFaults(got)...)
 	return append(out, unitFaults(lang, english, book)...)
 }
 
@@ -132,7 +132,8 @@ func buttonFaults(words map[string]string) []string {
 	if r > 2*a || a > 2*r {
 		out = append(out, "refuse is not as long as accept")
 	}
-	for _, key := range []string{"accept", "refuse", "choose", "save", "back", "reopen", "policy_text", "necessary", "load_once", "always_allow"} {
+	for _, key := range []string{"accept", "refuse", "choose", "save", "back", "reopen", "policy_text", "necessary", "load_once", "always_allow",
+		"form.submit", "form.retry", "confirm.button", "centre.on", "centre.off", "centre.stop_title", "centre.export_button", "unsubscribe.button", "unsubscribe.all_button"} {
 		if n := utf8.RuneCountInString(words[key]); n > maxLabel/2 {
 			out = append(out, fmt.Sprintf("%s has %d characters, of %d", key, n, maxLabel/2))
 		}
@@ -195,6 +196,10 @@ func TestAFaultOfALanguageIsFound(t *testing.T) {
 		{"a good one has none", func(*phrasebook) {}, nil},
 		{"a text left out", func(b *phrasebook) { delete(b.Words, "saved") }, []string{"saved is missing"}},
 		{"a text too many", func(b *phrasebook) { b.Words["save_all"] = "Alles speichern" }, []string{"save_all is not in English"}},
+		{"a word of a page left out", func(b *phrasebook) { delete(b.Centre, "on") }, []string{"centre.on is missing"}},
+		{"a placeholder of a page forgotten", func(b *phrasebook) { b.Centre["for"] = "Für Sie" }, []string{"centre.for has placeholders [], want [{address}]"}},
+		{"a button that is a sentence", func(b *phrasebook) { b.Centre["off"] = "Das möchte ich von jetzt an nicht mehr" },
+			[]string{"centre.off has 38 characters, of 30"}},
 		{"a purpose left out", func(b *phrasebook) { delete(b.Purposes, "sms") }, []string{"purposes.sms.text is missing", "purposes.sms.title is missing"}},
 		{"a text left in English", func(b *phrasebook) { b.Words["text"] = english.Words["text"] }, []string{"text is English"}},
 		{"a placeholder translated", func(b *phrasebook) { b.Words["content_from"] = "Dieser Inhalt stammt von {dienst}." },
@@ -207,7 +212,8 @@ func TestAFaultOfALanguageIsFound(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			german := phrasebooks()["de"]
-			b := phrasebook{Words: maps.Clone(german.Words), Units: maps.Clone(german.Units), Purposes: maps.Clone(german.Purposes)}
+			b := german
+			b.Words, b.Units, b.Purposes, b.Centre = maps.Clone(b.Words), maps.Clone(b.Units), maps.Clone(b.Purposes), maps.Clone(b.Centre)
 			tc.change(&b)
 			if diff := cmp.Diff(tc.want, faults("de", english, b)); diff != "" {
 				t.Error(diff)
