@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"embed"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/consentd/consentd/server/token"
 	"github.com/consentd/consentd/storage/consent"
+	"github.com/consentd/consentd/widget"
 )
 
 // demoFiles is a shop in French and English, and its site file; {{.Edge}} and {{.Shop}} stand for the two addresses.
@@ -56,7 +58,11 @@ func (c *demoCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return errors.Join(err, n.close())
 	}
-	pages, err := shopPages(hostURL(n.public), n.noEngine == nil)
+	st, ok := n.sites.Get(demoSite)
+	if !ok {
+		return errors.Join(siteErrors(n.sites.Problems()), n.close())
+	}
+	pages, err := shopPages(hostURL(n.public), st.Options.Signals)
 	if err != nil {
 		return errors.Join(err, n.close())
 	}
@@ -104,6 +110,7 @@ func (c *demoCmd) print(s streams, n *node, shop net.Listener, token string) {
   API documentation  %[1]s/docs
   Health             %[1]s/readyz
   Metrics            %[3]s/metrics
+  Every look         %[3]s/preview/demo
 
   1. A token, good for a day (lookup, record, proofs, rates):
 
@@ -139,8 +146,9 @@ func (c *demoCmd) writeSite(shop string) (dir string, err error) {
 	return dir, os.WriteFile(filepath.Join(dir, "demo.yaml"), b.Bytes(), 0o600)
 }
 
-// shopPages serves the shop; its pages name the edge they take the script from.
-func shopPages(edge string, warehouse bool) (http.Handler, error) {
+// shopPages serves the shop. Its pages carry what the snippet command prints, under a policy that lets nothing else
+// run: what is asked of the network goes to the shop itself and to edge.
+func shopPages(edge string, signals widget.Signals) (http.Handler, error) {
 	files, err := fs.Sub(demoFiles, "demo/shop")
 	if err != nil {
 		return nil, err
@@ -153,11 +161,18 @@ func shopPages(edge string, warehouse bool) (http.Handler, error) {
 	mux.Handle("GET /{$}", http.RedirectHandler("/fr/", http.StatusFound))
 	mux.Handle("GET /assets/", http.FileServerFS(files))
 	for _, locale := range []string{"fr", "en"} {
-		for path, page := range map[string]string{"/{$}": "shop.html", "/privacy": "privacy.html"} {
+		for path, page := range map[string]string{"/{$}": "shop.html", "/privacy": "privacy.html", "/film": "film.html"} {
 			mux.HandleFunc("GET /"+locale+path, func(w http.ResponseWriter, r *http.Request) {
+				nonce := rand.Text()
+				snippet, err := widget.Snippet(edge, demoSite, locale, nonce, signals)
+				if err != nil {
+					http.Error(w, err.Error(), http.StatusInternalServerError)
+					return
+				}
 				w.Header().Set("Content-Type", "text/html; charset=utf-8")
-				w.Header().Set("Content-Security-Policy", "default-src 'self'; script-src 'self' "+edge+"; connect-src 'self' "+edge+"; style-src 'self'; img-src 'self' data:")
-				pages.ExecuteTemplate(w, page, map[string]any{"Edge": edge, "Fr": locale == "fr", "Locale": locale, "Warehouse": warehouse})
+				w.Header().Set("Content-Security-Policy", "default-src 'self'; script-src 'nonce-"+nonce+"'; connect-src 'self' "+edge+"; style-src 'self'; img-src 'self' data:; require-trusted-types-for 'script'")
+				pages.ExecuteTemplate(w, page, map[string]any{"Edge": edge, "Fr": locale == "fr", "Locale": locale, "Nonce": nonce,
+					"Snippet": template.HTML(snippet), "SnippetText": snippet})
 			})
 		}
 	}

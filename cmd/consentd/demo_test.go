@@ -43,6 +43,9 @@ const shown = `(() => {
   return texts.join('\n');
 })()`
 
+// googleAds is what was said of ad_storage, in order.
+const googleAds = `dataLayer.filter(e => e[0] === 'consent').map(e => e[1] + ' ' + e[2].ad_storage).join(', ')`
+
 // TestAChoiceGoesFromTheBrowserToClickHouseAndBack is the demo as a visitor meets it: the banner in a real
 // browser, a refusal, its proof in ClickHouse, its wording by hash, and the answer a sender gets; then a
 // change of mind both ways.
@@ -117,23 +120,37 @@ func TestAChoiceGoesFromTheBrowserToClickHouseAndBack(t *testing.T) {
 
 	tab.Open(shop + "/en/")
 	tab.Until(`document.getElementById('device').textContent === '` + device + `'`)
+	if lang := widgettest.Eval[string](tab, `document.querySelector('consentd-embed').lang`); lang != "en" {
+		t.Errorf("the placeholder on the English page is in %s", lang)
+	}
 	if got := widgettest.Eval[string](tab, `document.getElementById('scripts').textContent`); got != "none" {
 		t.Errorf("scripts running after a refusal: %s", got)
 	}
-	widgettest.Eval[any](tab, `document.querySelector('button[data-consentd="open"]').click()`)
+	const reopen = `document.querySelector('footer [data-consentd="open"]').click()`
+	widgettest.Eval[any](tab, reopen)
 	tab.PreferencesShown()
 	tab.Press("dialog #accept")
-	tab.Until(`document.getElementById('scripts').textContent === 'analytics, ads'`)
+	tab.Until(`document.getElementById('scripts').textContent === 'analytics, ads' && document.getElementById('cookies').textContent === '_pk_id.demo, _gcl_au'`)
+	tab.Until(`document.querySelector('.film iframe').contentDocument?.title === 'A season in the fields'`)
 	tab.Until(`document.querySelector('#answers').textContent.includes('granted')`)
 	if s := lookup("ads"); s != consent.StatusGranted {
 		t.Errorf("after an acceptance the lookup says %v", s)
 	}
-	widgettest.Eval[any](tab, `document.querySelector('button[data-consentd="open"]').click()`)
+	if got := widgettest.Eval[string](tab, googleAds); got != "default denied, update denied, update granted" {
+		t.Errorf("Google's tags would hear: %s", got)
+	}
+	widgettest.Eval[any](tab, reopen)
 	tab.PreferencesShown()
 	tab.Press("dialog #refuse")
-	tab.Until(`document.querySelector('#answers').textContent.includes('withdrawn')`)
+	tab.Until(`document.querySelector('#answers').textContent.includes('withdrawn') && document.getElementById('cookies').textContent === 'none'`)
+	tab.Until(`document.querySelector('consentd-embed')`)
 	if s := lookup("ads"); s != consent.StatusWithdrawn {
 		t.Errorf("after a withdrawal the lookup says %v", s)
+	}
+	for _, address := range widgettest.Eval[[]string](tab, `performance.getEntriesByType('resource').map(e => e.name)`) {
+		if !strings.HasPrefix(address, shop+"/") && !strings.HasPrefix(address, edge+"/") {
+			t.Errorf("the page asked a third party: %s", address)
+		}
 	}
 	eventually(t, "rates", func() (bool, string) {
 		_, body := get(t, edge+"/v1/sites/demo/rates?by=purpose", token)

@@ -1,12 +1,14 @@
-// The panel of the demo shop: shows the browser's own choice and what the server answers for its device.
+// The panels of the demo shop: the browser's own choice, what the server answers for its device, and what tools see.
 (() => {
   const edge = document.currentScript.dataset.edge;
   const $ = (id) => document.getElementById(id);
+  const none = $('scripts').textContent;
   const running = new Set();
 
   document.addEventListener('demo:script', (e) => {
     running.add(e.detail);
     $('scripts').textContent = [...running].join(', ');
+    jar();
   });
 
   const row = (cells) => {
@@ -15,8 +17,24 @@
     return tr;
   };
 
+  const jar = () => {
+    const names = document.cookie.split('; ').map((pair) => pair.split('=')[0]);
+    $('cookies').textContent = names.filter((name) => name && !name.startsWith('consentd')).join(', ') || none;
+  };
+
+  // What Google's tags are told, kept by the snippet until they come.
+  const google = () => {
+    const last = (window.dataLayer || []).filter((entry) => entry[0] === 'consent').pop();
+    if (!last) return;
+    $('signal').textContent = last[1];
+    const states = Object.entries(last[2]).filter(([name]) => name !== 'wait_for_update');
+    $('google').tBodies[0].replaceChildren(...states.map(row));
+  };
+
   // A choice is on its way when the event fires: ask until the server has it, at most two seconds.
   const show = async (choice, tries = 20) => {
+    jar();
+    google();
     if (!choice) return;
     $('none').hidden = true;
     $('known').hidden = false;
