@@ -57,29 +57,30 @@ type Contact struct {
 func StateOf(p *Proof, seq uint64) State {
 	ev := Event{At: p.RecordedAt, Edge: p.Edge, Seq: seq, Grade: p.Grade, Proof: p.ID, Wording: p.Wording}
 	s := make(State, len(p.Decisions), len(p.Decisions)+1)
-	firm := false
+	firm, soft := false, false
 	for i, d := range p.Decisions {
 		s[i] = Entry{Purpose: d.Purpose, Status: decided(d, p.Method), Event: ev}
 		if p.soft(d) {
 			s[i].Purpose += softMark
+			soft = true
 		} else {
 			firm = true
 		}
 	}
-	if p.Personal.Kind == KindDevice {
-		return s // a device is never contacted, and what it says is never soft
-	}
-	if firm {
+	contact := firm && p.Personal.Kind != KindDevice // a device is not reached over any channel
+	if contact {
 		s = append(s, Entry{Purpose: contactEntry, Event: ev})
 	}
-	slices.SortFunc(s, func(a, b Entry) int { return cmp.Compare(a.Purpose, b.Purpose) })
+	if contact || soft {
+		slices.SortFunc(s, func(a, b Entry) int { return cmp.Compare(a.Purpose, b.Purpose) })
+	}
 	return s
 }
 
-// soft: d is only what somebody typed into a form.
+// soft: d is only what somebody typed into a form. A device that sends one speaks for itself.
 func (p *Proof) soft(d Choice) bool {
-	return p.Personal.Kind != KindDevice &&
-		(p.Method == MethodRequest || !d.Granted && strings.HasPrefix(p.Surface, surfaceFormPrefix))
+	return p.Method == MethodRequest ||
+		!d.Granted && p.Personal.Kind != KindDevice && strings.HasPrefix(p.Surface, surfaceFormPrefix)
 }
 
 // decided is the status a choice has by itself. A no is withdrawn only when it says so; merge finds out whether
