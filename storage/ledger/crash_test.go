@@ -99,6 +99,14 @@ func checkWhole(t testing.TB, l *Ledger) {
 // crashUnderLoad appends from many goroutines on a crashable disk, cuts the power at a moment the load
 // chooses, and returns what was acknowledged before the cut and the disk as it then is.
 func crashUnderLoad(t *testing.T, seed uint64, o Options) (acked []*consent.Proof, disk *vfs.MemFS) {
+	return crashWriting(t, seed, o, func(l *Ledger, p *consent.Proof) error {
+		_, err := l.Append(t.Context(), p)
+		return err
+	})
+}
+
+// crashWriting is crashUnderLoad with another way of writing a proof.
+func crashWriting(t *testing.T, seed uint64, o Options, write func(*Ledger, *consent.Proof) error) (acked []*consent.Proof, disk *vfs.MemFS) {
 	rng := rand.New(rand.NewPCG(seed, 1))
 	mem := vfs.NewCrashableMem()
 	o.Dir, o.fs, o.Reserve = "data", mem, 1
@@ -118,7 +126,7 @@ func crashUnderLoad(t *testing.T, seed uint64, o Options) (acked []*consent.Proo
 				default:
 				}
 				p := proof(l, w*1000+i%50, consent.MethodCustom, i%3 != 0, true)
-				if _, err := l.Append(t.Context(), p); err != nil {
+				if err := write(l, p); err != nil {
 					t.Error(err)
 					return
 				}
