@@ -6,7 +6,7 @@
 //
 // # Files
 //
-//	widgettest.go  Browser: finding and starting Chromium
+//	widgettest.go  Browser: starting Chromium
 //	tab.go         Tab: opening pages, asking the page, waiting, looking
 //	surface.go     what a visitor does with the widget: press, toggle, read
 //
@@ -17,18 +17,14 @@ package widgettest
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"os/exec"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
-)
 
-// ErrMissing means that no Chromium was found.
-var ErrMissing = errors.New("widgettest: no Chromium: install the package chromium, or name a binary in CONSENTD_CHROMIUM")
+	"github.com/consentd/consentd/widget/measure"
+)
 
 // patience bounds a test's use of one tab. It is only reached when something is wrong.
 const patience = 20 * time.Second
@@ -42,7 +38,7 @@ type Browser struct {
 // Start finds Chromium and starts it without a window. The sandbox is off: tests run as root in containers and
 // open nothing but their own pages.
 func Start() (*Browser, error) {
-	path, err := find()
+	path, err := measure.Find()
 	if err != nil {
 		return nil, err
 	}
@@ -61,25 +57,6 @@ func Start() (*Browser, error) {
 
 // Close ends the browser and removes its profile.
 func (b *Browser) Close() { b.cancel() }
-
-// find looks at CONSENTD_CHROMIUM, then for the names distributions give.
-func find() (string, error) {
-	if path := os.Getenv("CONSENTD_CHROMIUM"); path != "" {
-		if _, err := exec.LookPath(path); err != nil {
-			return "", fmt.Errorf("%w (%w)", ErrMissing, err)
-		}
-		return path, nil
-	}
-	for _, name := range []string{
-		"chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
-		"/Applications/Google Chrome.app/Contents/MacOS/Google Chrome", "/Applications/Chromium.app/Contents/MacOS/Chromium",
-	} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
-	}
-	return "", ErrMissing
-}
 
 // Tab opens a tab with cookies and storage of its own; it closes with the test.
 func (b *Browser) Tab(tb testing.TB) *Tab {
