@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -28,8 +29,8 @@ func formShop() *consent.Site {
 			Title: both("Mesure des ouvertures", "Measuring opens"),
 			Text:  both("Savoir si vous ouvrez nos lettres. Vous les recevez aussi sans cela.", "Knowing whether you open our letters. You receive them without this too.")},
 		consent.Purpose{ID: "partners", Basis: consent.BasisConsent, Channel: consent.ChannelEmail, Use: consent.UseShare,
-			Title: both("Offres de nos partenaires", "Offers of our partners"),
-			Text:  both("Transmettre votre adresse aux maisons ci-dessous, pour leurs propres offres.", "Passing your address to the houses below, for their own offers."),
+			Title:    both("Offres de nos partenaires", "Offers of our partners"),
+			Text:     both("Transmettre votre adresse aux maisons ci-dessous, pour leurs propres offres.", "Passing your address to the houses below, for their own offers."),
 			Services: []consent.Service{{Name: "Fil & Aiguille", Provider: "Fil SARL", Policy: "https://fil.example/vie-privee"}, {Name: "Maison Lavande"}}},
 		consent.Purpose{ID: "sms", Basis: consent.BasisConsent, Channel: consent.ChannelSMS, Use: consent.UseSend,
 			Title: both("Alertes par SMS", "Alerts by text message"), Text: both("Un message quand une toile revient.", "A message when a cloth is back.")})
@@ -90,7 +91,11 @@ func (s *stand) takeWording(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fmt.Sprintf("not canonical (%v):\n%s\n%s", err, body, again.Doc), http.StatusUnprocessableEntity)
 		return
 	}
-	s.set(func(s *stand) { s.docs = append(s.docs, string(body)) })
+	s.set(func(s *stand) {
+		if !slices.Contains(s.docs, string(body)) { // the same again is answered as before
+			s.docs = append(s.docs, string(body))
+		}
+	})
 	w.WriteHeader(http.StatusCreated)
 	fmt.Fprintf(w, `{"hash":%q}`, again.Hash)
 }
@@ -125,4 +130,41 @@ const aDevice = "8d0f1b5c-7a51-4c0e-9d3e-2f6a1c4b7e90"
 func (s *stand) chosen(analytics string) string {
 	return fmt.Sprintf(`try { localStorage.consentd_shop ??= "1.%s." + (Date.now() - 36e5).toString(36) + ".%s.%s.analytics:%s.ads:0.audience:0" } catch {}`,
 		aDevice, print.FindSubmatch(s.bundle.JS)[1], s.hash("banner", "en"), analytics)
+}
+
+// speakArabicForms gives the forms of the shop a language that is written from right to left.
+func speakArabicForms(site *consent.Site) {
+	for i := range site.Forms {
+		f := &site.Forms[i]
+		for text, words := range map[*consent.Text]string{&f.Title: "أخبار من الورشة", &f.Text: "اختر ما تود أن يصلك.", &f.Submit: "اشتراك"} {
+			if *text != nil {
+				(*text)["ar"] = words
+			}
+		}
+		for j := range f.Fields {
+			if f.Fields[j].Label != nil {
+				f.Fields[j].Label["ar"] = "البريد الإلكتروني"
+			}
+			if f.Fields[j].Hint != nil {
+				f.Fields[j].Hint["ar"] = "لإرسال الرسالة إليك."
+			}
+		}
+		if f.Thanks != nil {
+			f.Thanks["ar"] = "سنخبرك."
+		}
+	}
+	site.Words["ar"] = map[string]string{}
+	for key := range site.Words["en"] {
+		site.Words["ar"][key] = map[string]string{"form.mailbox": "أرسلنا رسالة إلى {address}. افتحها وأكد.", "form.mailbox_title": "راجع بريدك"}[key]
+		if site.Words["ar"][key] == "" {
+			site.Words["ar"][key] = "كلمات قصيرة"
+		}
+	}
+}
+
+// forms are what the page has sent to the website.
+func (s *stand) forms() []url.Values {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.sent)
 }

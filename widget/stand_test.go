@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -49,9 +50,10 @@ type stand struct {
 	bundle   *widget.Bundle
 	prompts  []post
 	consents []post
-	docs     []string // wordings made in the page
-	reply    string   // what a consent is answered with
-	fetched  []string // paths of scripts asked of the website
+	docs     []string     // wordings made in the page
+	reply    string       // what a consent is answered with
+	sent     []url.Values // forms the page has sent to the website
+	fetched  []string     // paths of scripts asked of the website
 	page     page
 	refuse   func(w http.ResponseWriter, p post) bool // answers in place of the edge, when set
 }
@@ -92,6 +94,9 @@ func newStand(t testing.TB, in widget.Input, p page) *stand {
 func (s *stand) serveSite(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	p := s.page
+	if r.Method == http.MethodPost && r.ParseForm() == nil {
+		s.sent = append(s.sent, r.PostForm)
+	}
 	if strings.HasSuffix(r.URL.Path, ".js") {
 		s.fetched = append(s.fetched, r.URL.Path)
 	}

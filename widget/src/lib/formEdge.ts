@@ -80,8 +80,12 @@ export function formEdge(edge: string, begun: Session): FormEdge {
     },
     record({ form, locale, hash, doc }, { who, decisions, took, prompt, trap }, heard) {
       const wait = !!sending || (doc && !known[hash]);
-      if (USES_YOURS && doc && !known[hash]) {
-        told[doc.slice(43)] = async (answer) => void (known[hash] = !!answer?.ok);
+      const unsaid = doc?.slice(43);
+      if (USES_YOURS && doc && !known[hash] && !told[unsaid!]) {
+        told[unsaid!] = async (answer) => {
+          known[hash] = !!answer?.ok;
+          if (answer) delete told[unsaid!];
+        };
         sent.add(doc);
       }
       const yes = Object.keys(decisions);
