@@ -80,8 +80,8 @@
 //	  "elsewhere":[{"edge","id"}]             proofs of the subject that other edges recorded
 //	}, "signature":signature lines}
 //
-// Entries, documents and notes are strings that hold exactly the bytes that are hashed or signed. Hashes are base64,
-// root and leaf first as RFC 6962 orders audit paths (from the leaf up). Absent members are left out.
+// Entries, documents and notes are strings that hold exactly the bytes that are hashed or signed. Hashes are base64;
+// audit paths run from the leaf up, as in RFC 6962. Absent members are left out.
 //
 // To verify, in this order, with a verifier key from somewhere else. Each line is a check of a part of the file, as
 // Step names them; "passed" is the only good outcome, "skipped" says what could not be checked.

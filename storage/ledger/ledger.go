@@ -35,6 +35,7 @@
 //	hot.go        states that were read lately
 //	ids.go        which proof ids are certainly new
 //	merge.go      how states are summed up
+//	checkpoint.go the last checkpoint of each log
 //	notes.go      small records beside the proofs, and contacts
 //	seen.go       which subjects certainly have no state
 //	tree.go       tiles of the log and its growing edge
