@@ -112,6 +112,7 @@ const (
 	CodeRefuseUnclear = "refuse_unclear" // reads like another button
 	CodeLowContrast   = "low_contrast"
 	CodeThemeValue    = "theme_value"
+	CodeTextCutOff    = "text_cut_off"
 )
 
 // hasErrors reports whether any of ps keeps a file from being served.

@@ -20,6 +20,7 @@
 //	forms.go      … of the forms, and what they become
 //	banner.go     … of the banner: nothing missing, and a refusal that reads as one
 //	texts.go      a text in each language, none missing
+//	looks.go      … and something to see in it; corners that leave words whole
 //	builtin.go    the texts that come with consentd, in texts/: a file for each language of the Union
 //	ready.go      … and the purposes that come with words
 //	words.go      … and the words of forms, mails and pages

@@ -30,7 +30,7 @@ const (
 // button is hidden, which the checks answer better than "wrong type".
 func (t *texts) read(d *decoder, n ast.Node, path string) {
 	if s, ok := stringOf(n); ok {
-		t.all = strings.TrimSpace(s)
+		t.all = seen(s)
 		return
 	}
 	if _, ok := n.(ast.MapNode); ok {

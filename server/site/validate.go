@@ -249,4 +249,5 @@ func (v *validator) checkTheme() {
 		}
 		v.errorf(code, "theme."+p.Field, "%s", p.Detail)
 	}
+	v.checkCorners()
 }

@@ -167,6 +167,7 @@ func TestEachMistakeIsReportedAtItsPlace(t *testing.T) {
 		{"a refuse button set to nothing", "refuse: {fr: Continuer sans accepter}", "refuse:", []string{"33:3 refuse_missing"}},
 		{"a refuse button set to false", "refuse: {fr: Continuer sans accepter}", "refuse: false", []string{"33:11 refuse_missing"}},
 		{"a refuse button of blanks", "refuse: {fr: Continuer sans accepter}", "refuse: {fr: ' '}", []string{"33:16 refuse_missing"}},
+		{"a refuse button of characters nobody sees", "{fr: Continuer sans accepter}", `{fr: "\u200B\u2060 \u3164"}`, []string{"33:16 refuse_missing"}},
 		{"a refuse button that reads as accepting", "fr: Continuer sans accepter", "fr: tout accepter", []string{"33:16 refuse_unclear"}},
 		{"a refuse button that reads as choosing", "fr: Continuer sans accepter", "fr: Choisir", []string{"33:16 refuse_unclear"}},
 		{"an accept button that reads as refusing", "refuse: {fr: Continuer sans accepter}", "accept: {fr: Tout refuser}", []string{"32:1 refuse_unclear"}},
@@ -177,6 +178,9 @@ func TestEachMistakeIsReportedAtItsPlace(t *testing.T) {
 		{"text just dark enough", `{button: "#124e2a"}`, `{text: "#767676"}`, nil},
 		{"a dark theme that is hard to read", `light: {button: "#124e2a"}`, `dark: {text: "#555555"}`, []string{"37:16 low_contrast"}},
 		{"a colour that is none", `"#124e2a"`, `"red;}"`, []string{"37:19 theme_value"}},
+		{"corners that cut words off", "radius: 8px", "radius: 58px", []string{"36:11 text_cut_off"}},
+		{"corners that cut off words close to them", "radius: 8px", "space: 12px\n  radius: 3em", []string{"37:11 text_cut_off"}},
+		{"corners as round as words allow", "radius: 8px", "radius: 57px", nil},
 		{"a scheme that is none", "scheme: light", "scheme: sepia", []string{"35:11 theme_value"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
