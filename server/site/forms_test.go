@@ -120,7 +120,7 @@ func TestThePagesOfAPersonSayWhatTheyDecide(t *testing.T) {
 	one := s.CentreWording(s.Purposes[0], "en")
 	all := s.UnsubscribeWording("fr", s.Purposes[0], s.Purposes[1])
 	single := s.UnsubscribeWording("fr", s.Purposes[0])
-	if one.Surface != "centre" || one.Buttons["on"] != "Turn on" || one.Buttons["off"] != "Turn off" || len(one.Purposes) != 1 ||
+	if one.Surface != "centre" || one.Buttons["on"] != "Yes" || one.Buttons["off"] != "No" || len(one.Purposes) != 1 ||
 		one.Purposes[0].Services[0].Name != "Brevo" || one.Title == "" || one.Text == "" || one.Links[0].Href != "/privacy" {
 		t.Errorf("%+v", one)
 	}
