@@ -55,6 +55,12 @@ const (
 	codeDiskFull         = "disk_full"
 	codeShuttingDown     = "shutting_down"
 	codeWarehouse        = "warehouse_unavailable"
+	codeUnknownForm      = "unknown_form"
+	codeUnknownLink      = "unknown_link"
+	codeLinkExpired      = "link_expired"
+	codeNotCanonical     = "not_canonical"
+	codeTooManyWordings  = "too_many_wordings"
+	codeNoMail           = "mail_unavailable"
 )
 
 // Codes lists every problem consentd can answer with, by status. The OpenAPI document and the metrics are
@@ -81,12 +87,15 @@ func Codes() []Code {
 		{codeUnknownSite, 404, Refused, "There is no such site"},
 		{admit.UnknownWording, 404, Refused, "There is no such wording"},
 		{codeUnknownProof, 404, Refused, "There is no such proof"},
+		{codeUnknownForm, 404, Refused, "There is no such form"},
+		{codeUnknownLink, 404, Refused, "This link opens nothing"},
 		{codeMethodNotAllowed, 405, Refused, "This method is not allowed here"},
 		{codeRequestTimeout, 408, Refused, "The request took too long to arrive"},
 		{codeIDConflict, 409, Refused, "This proof id was used for another choice"},
+		{codeLinkExpired, 410, Refused, "This link has expired"},
 		{codeBodyTooLarge, 413, Refused, "The body is too large"},
 		{codeCompressedBody, 415, Refused, "Compressed bodies are not accepted"},
-		{codeMediaType, 415, Refused, "The body must be JSON"},
+		{codeMediaType, 415, Refused, "The body must be JSON, on a page a form"},
 		{codeInvalid, 422, Refused, "Several things in the request are not valid"},
 		{wire.CodeWrongType, 422, Refused, "A value has the wrong type"},
 		{wire.CodeUnknownField, 422, Refused, "A member is not known"},
@@ -108,16 +117,21 @@ func Codes() []Code {
 		{admit.UnknownPurpose, 422, Refused, "Nobody is asked for this purpose"},
 		{admit.MissingPurpose, 422, Refused, "A purpose that was asked is not decided"},
 		{admit.InvalidPage, 422, Refused, "The page is not a page of the site"},
+		{admit.LooksAutomated, 422, Refused, "A program seems to have filled in the form"},
+		{admit.WordingRefused, 422, Refused, "The wording says what the site's configuration does not"},
+		{codeNotCanonical, 422, Refused, "The wording is not in its canonical form"},
 		{codeTooManySubjects, 422, Refused, "There are too many subjects in one call"},
 		{codeTooManyPurposes, 422, Refused, "There are too many purposes in one call"},
 		{codeDuplicatePurpose, 422, Refused, "A purpose is named twice"},
 		{codeInvalidCursor, 422, Refused, "The cursor is not one this server gave out"},
 		{codeRateLimited, 429, Refused, "There are too many requests from this network"},
+		{codeTooManyWordings, 429, Refused, "The site has published too many wordings from its pages today"},
 		{codeHeaderTooLarge, 431, Refused, "The header is too large"},
 		{codeInternal, 500, Fatal, "Something went wrong here"},
 		{codeBusy, 503, Retry, "More is arriving than the disk can take"},
 		{codeDiskFull, 503, Retry, "The disk is nearly full"},
 		{codeShuttingDown, 503, Retry, "This server is shutting down"},
 		{codeWarehouse, 503, Retry, "The warehouse does not answer"},
+		{codeNoMail, 503, Retry, "This server sends no mail"},
 	}
 }

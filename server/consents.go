@@ -29,19 +29,36 @@ func (s *Server) record(c *fiber.Ctx, v *view) error {
 	if err := decodeChoice(doc, cand); err != nil {
 		return err
 	}
+	if cand.Subject.Kind == admit.KindPerson {
+		cand.Person = s.personOf(v, cand)
+	}
 	if err := s.judge(v, cand, s.steps); err != nil {
 		return err
 	}
-	p := s.proofOf(ctx, v, cand)
-	receipt, err := s.opt.Ledger.Append(s.ctx, p)
+	p, receipt, err := s.commit(ctx, v, cand)
 	if err != nil {
 		return err
 	}
 	if cand.Via == admit.Browser {
 		s.keepOverHTTP(ctx, v)
 	}
-	s.answerChoice(ctx, p, receipt, cand.Via)
+	s.answerChoice(ctx, p, receipt, cand)
 	return nil
+}
+
+// commit makes an admitted choice durable: as it is, or as a request that a mail asks to confirm.
+func (s *Server) commit(ctx *fasthttp.RequestCtx, v *view, cand *admit.Candidate) (p *consent.Proof, r ledger.Receipt, err error) {
+	p = s.proofOf(ctx, v, cand)
+	if cand.OptIn() {
+		r, err = s.request(v, p, s.clientIP(ctx))
+	} else {
+		r, err = s.opt.Ledger.Append(s.ctx, p)
+	}
+	if err == nil {
+		s.metrics.count(cand.Via, r.Replayed)
+		s.metrics.ticked.Add(float64(len(cand.Ticked())))
+	}
+	return p, r, err
 }
 
 // candidate takes a candidate out of the pool: it is the largest thing a request needs, and nothing keeps it.
@@ -71,13 +88,21 @@ func (s *Server) vouch(ctx *fasthttp.RequestCtx, v *view, cand *admit.Candidate,
 		return claims.Allows(v.site.ID, token.ScopeRecord)
 	}
 	cand.GPC = text(ctx.Request.Header.Peek("Sec-GPC")) == "1"
+	if err := s.gate(ctx, cand, steps); err != nil {
+		return err
+	}
+	return s.throttle(ctx, v)
+}
+
+// gate judges what can be judged before the body is read: where the request comes from.
+func (s *Server) gate(ctx *fasthttp.RequestCtx, cand *admit.Candidate, steps []admit.Step) error {
 	cand.Origin = text(ctx.Request.Header.Peek(fasthttp.HeaderOrigin))
 	refusals := cand.Gates(steps)
 	cand.Origin = "" // a view; it has served
 	if refusals != nil {
 		return refuse(403, refusals[0].Code, refusals[0].Detail)
 	}
-	return s.throttle(ctx, v)
+	return nil
 }
 
 // throttle takes one request from the allowance of the client's network on this site.
@@ -112,20 +137,28 @@ func (s *Server) proofOf(ctx *fasthttp.RequestCtx, v *view, cand *admit.Candidat
 	p := &consent.Proof{}
 	cand.Facts(p)
 	p.Edge, p.Device = s.opt.Ledger.Edge(), consent.DeviceServer
-	if cand.Via == admit.Browser {
-		ip := s.clientIP(ctx)
-		p.Personal.UserAgent = userAgent(ctx)
-		p.Country, p.Device = s.opt.Country(ip), admit.DeviceClass(p.Personal.UserAgent)
-		p.Personal.IP = keepIP(ip, v.site.IP)
+	if cand.Via != admit.API {
+		s.trace(ctx, v, p)
 	}
 	who := cand.Who()
 	p.Personal.Subject = v.site.Keyer.Key(who)
 	if who.Kind == consent.KindEmail || who.Kind == consent.KindPhone {
 		p.Personal.Identifier = s.opt.Seal.Seal(v.site.ID, who.Kind, who.Value)
 	}
+	if device, ok := cand.From(); ok {
+		p.Personal.Device = v.site.Keyer.Key(device)
+	}
 	p.Personal.Salt = consent.NewSalt()
 	p.Commitment = p.Personal.Commit()
 	return p
+}
+
+// trace takes over what a browser's request says of it, as far as the site keeps it.
+func (s *Server) trace(ctx *fasthttp.RequestCtx, v *view, p *consent.Proof) {
+	ip := s.clientIP(ctx)
+	p.Personal.UserAgent = userAgent(ctx)
+	p.Country, p.Device = s.opt.Country(ip), admit.DeviceClass(p.Personal.UserAgent)
+	p.Personal.IP = keepIP(ip, v.site.IP)
 }
 
 // maxUserAgent in bytes: browsers send 80 to 250.
@@ -136,16 +169,12 @@ func userAgent(ctx *fasthttp.RequestCtx) string {
 	return strings.ToValidUTF8(string(ua[:min(len(ua), maxUserAgent)]), "")
 }
 
-func (s *Server) answerChoice(ctx *fasthttp.RequestCtx, p *consent.Proof, r ledger.Receipt, via admit.Via) {
+// answerChoice says what was recorded. It is the same for an address that is known and one that is not, and
+// whether or not one more mail may go to it.
+func (s *Server) answerChoice(ctx *fasthttp.RequestCtx, p *consent.Proof, r ledger.Receipt, cand *admit.Candidate) {
 	status := fasthttp.StatusCreated
-	switch {
-	case r.Replayed:
+	if r.Replayed {
 		status = fasthttp.StatusOK
-		s.metrics.replayed.Inc()
-	case via == admit.Browser:
-		s.metrics.browser.Inc()
-	default:
-		s.metrics.api.Inc()
 	}
 	b := append(begin(ctx), `{"id":"`...)
 	b = consent.AppendUUID(b, p.ID)
@@ -164,6 +193,17 @@ func (s *Server) answerChoice(ctx *fasthttp.RequestCtx, p *consent.Proof, r ledg
 	}
 	b = append(b, `,"decisions":`...)
 	b = consent.AppendDecisions(b, p.Decisions)
+	if cand.OptIn() {
+		b = append(b, `,"status":"pending"`...)
+	}
+	for i, purpose := range cand.Ticked() {
+		b = append(b, []string{`,"notices":[`, `,`}[min(i, 1)]...)
+		b = append(b, `{"code":"ticked_by_default","purpose":"`...)
+		b = append(append(b, purpose...), `"}`...)
+	}
+	if len(cand.Ticked()) > 0 {
+		b = append(b, ']')
+	}
 	finish(ctx, status, mimeJSON, append(b, '}'))
 }
 
@@ -174,7 +214,8 @@ const (
 	maxWord       = 64
 	maxHash       = 128
 	maxIdentifier = 1100
-	bodyDepth     = 4 // a choice needs two
+	maxTook       = 1 << 40 // milliseconds; a page left open for years is a page all the same
+	bodyDepth     = 4       // a choice needs two
 )
 
 // decodeChoice reads the body of a choice into cand. doc is a copy of the request's body, so that its
@@ -202,6 +243,12 @@ func decodeChoice(doc string, cand *admit.Candidate) error {
 				cand.Page = r.Text(maxBody)
 			case "prompt":
 				cand.Prompt = r.Text(maxID)
+			case "device":
+				cand.Device = r.Text(maxID)
+			case "trap":
+				cand.Trap = r.Text(maxBody)
+			case "took":
+				cand.Took, cand.Timed = r.Int(0, maxTook), true
 			default:
 				r.Unknown()
 			}
@@ -233,6 +280,9 @@ func readSubject(r *wire.Reader) (s admit.RawSubject) {
 	}
 	for r.Next() {
 		kind, known := kindOf(r.Name())
+		if r.Name() == string(admit.KindPerson) {
+			kind, known = admit.KindPerson, true
+		}
 		switch {
 		case !known:
 			r.Unknown()

@@ -87,7 +87,7 @@ func TestTheDocumentNamesEveryRouteAndEveryCode(t *testing.T) {
 			documented = append(documented, method+" "+path)
 		}
 	}
-	replacer := strings.NewReplacer(":site", "{site}", ":device", "{device}", ":hash", "{hash}", ":file", "{file}", ":id", "{id}")
+	replacer := strings.NewReplacer(":site", "{site}", ":device", "{device}", ":hash", "{hash}", ":file", "{file}", ":id", "{id}", ":form", "{form}", ":token", "{token}")
 	for _, r := range prepareServer(t).routes() {
 		served = append(served, r.method+" "+replacer.Replace(r.path))
 	}

@@ -26,8 +26,8 @@ var docsHTML string
 //go:embed docs.css
 var docsCSS string
 
-// pages are the documents that are the same for everybody: made once, at New.
-type pages struct {
+// docPages are the documents that are the same for everybody: made once, at New.
+type docPages struct {
 	docs, openapi page
 }
 
@@ -44,7 +44,7 @@ func newPage(mime, csp string, body []byte) page {
 
 // build renders /docs from the OpenAPI document. The page runs no script and loads nothing; its one style
 // sheet is inside it and allowed by its hash.
-func (p *pages) build(codes []Code) error {
+func (p *docPages) build(codes []Code) error {
 	p.openapi = newPage("application/yaml", "default-src 'none'", openapiYAML)
 	book, err := readBook(openapiYAML, codes)
 	if err != nil {
@@ -65,12 +65,12 @@ func (p *pages) build(codes []Code) error {
 }
 
 func (s *Server) docs(c *fiber.Ctx, _ *view) error {
-	s.pages.docs.send(c.Context())
+	s.docPages.docs.send(c.Context())
 	return nil
 }
 
 func (s *Server) openapi(c *fiber.Ctx, _ *view) error {
-	s.pages.openapi.send(c.Context())
+	s.docPages.openapi.send(c.Context())
 	return nil
 }
 

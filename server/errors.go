@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"github.com/consentd/consentd/server/admit"
+	"github.com/consentd/consentd/server/site"
 	"github.com/consentd/consentd/server/token"
 	"github.com/consentd/consentd/server/wire"
 	"github.com/consentd/consentd/storage/consent"
@@ -24,6 +25,7 @@ type problem struct {
 	errors []admit.Refusal // validation: every mistake, with its pointer
 	retry  int             // seconds, 0 none
 	cause  error           // for the log; never sent
+	site   *site.Site      // whose page it is told on; nil: nobody's
 }
 
 func (p *problem) Error() string {

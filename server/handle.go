@@ -55,7 +55,11 @@ func (s *Server) mount(app *fiber.App, r *route) {
 	h := func(c *fiber.Ctx) error {
 		ctx := c.Context()
 		if err := s.guarded(c, r); err != nil {
-			s.fail(ctx, m, r.path, err)
+			tell := (*problem).send
+			if r.page {
+				tell = s.failPage
+			}
+			s.failWith(ctx, m, r.path, err, tell)
 			return nil
 		}
 		m.observe(ctx)
@@ -123,15 +127,20 @@ func (s *Server) claims(ctx *fasthttp.RequestCtx) (*token.Claims, error) {
 // the next request.
 func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
 
-// fail answers err, counts it, and logs it when it is ours.
+// fail answers err to a program.
 func (s *Server) fail(ctx *fasthttp.RequestCtx, m *routeMetrics, path string, err error) {
+	s.failWith(ctx, m, path, err, (*problem).send)
+}
+
+// failWith has tell answer err, counts it, and logs it when it is ours.
+func (s *Server) failWith(ctx *fasthttp.RequestCtx, m *routeMetrics, path string, err error, tell func(p *problem, ctx *fasthttp.RequestCtx, title string)) {
 	p := problemOf(err)
 	state := s.codes[codeKey{p.code, p.status}]
 	if state == nil { // a code that is not in the list is a mistake of ours; the list is what clients rely on
 		p = &problem{status: 500, code: codeInternal, cause: fmt.Errorf("code not listed: %w", p)}
 		state = s.codes[codeKey{codeInternal, 500}]
 	}
-	p.send(ctx, state.Title)
+	tell(p, ctx, state.Title)
 	state.count.Inc()
 	if p.status >= 500 {
 		s.logFailure(ctx, path, p, state)
@@ -151,7 +160,7 @@ func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
 	s.fail(ctx, s.metrics.unrouted, "-", ofHTTP(err))
 }
 
-// headerReceived picks the body limit before the body is read: only a batch of lookups, under some token, is
+// headerReceived picks the body limit before the body is read: only a batch of subjects, under some token, is
 // large. A request with both a length and chunks is how one is smuggled past a proxy that believes the other of
 // the two: nothing more is read from such a connection (RFC 9112 §6.1).
 func (s *Server) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
@@ -159,10 +168,15 @@ func (s *Server) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfi
 	if h.ContentLength() == chunked && bytes.Contains(append([]byte("\n"), bytes.ToLower(h.RawHeaders())...), []byte("\ncontent-length:")) {
 		h.SetConnectionClose()
 	}
-	if h.IsPost() && strings.HasSuffix(text(h.RequestURI()), "/lookup") && len(h.Peek(fasthttp.HeaderAuthorization)) > 0 {
+	if h.IsPost() && takesMany(text(h.RequestURI())) && len(h.Peek(fasthttp.HeaderAuthorization)) > 0 {
 		return fasthttp.RequestConfig{MaxRequestBodySize: maxLargeBody}
 	}
 	return fasthttp.RequestConfig{}
+}
+
+// takesMany reports whether a route takes up to 10,000 subjects.
+func takesMany(uri string) bool {
+	return strings.HasSuffix(uri, "/lookup") || strings.HasSuffix(uri, "/links")
 }
 
 // requestID names a failed request in the answer and in the log.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/consentd/consentd/server/link"
 	"github.com/consentd/consentd/server/site"
 	"github.com/consentd/consentd/server/token"
 	"github.com/consentd/consentd/storage/consent"
@@ -31,6 +32,7 @@ type kit struct {
 	ledger *ledger.Ledger
 	sites  *site.Registry
 	ring   *token.Ring
+	links  *link.Ring
 	tokens map[string]string // by scope, for site demo
 	log    *storagetest.Log
 	clock  *clock
@@ -82,7 +84,10 @@ func prepareServer(t testing.TB, change ...func(*Options)) *kit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Ledger: k.ledger, Sites: k.sites, Tokens: k.ring, Seal: seal, Version: "test", Metrics: prometheus.NewRegistry(),
+	if k.links, err = link.Open(filepath.Join(t.TempDir(), "links")); err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Ledger: k.ledger, Sites: k.sites, Tokens: k.ring, Seal: seal, Links: k.links, PublicURL: "https://consent.example", Version: "test", Metrics: prometheus.NewRegistry(),
 		Log: slog.New(slog.NewTextHandler(k.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	for _, c := range change {
 		c(&o)
@@ -96,12 +101,12 @@ func prepareServer(t testing.TB, change ...func(*Options)) *kit {
 // start serves on a free port of the loopback address.
 func start(t testing.TB, change ...func(*Options)) *kit {
 	t.Helper()
-	k := prepareServer(t, change...)
-	k.rules = loadContract(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	k := prepareServer(t, append([]func(*Options){func(o *Options) { o.PublicURL = "http://" + ln.Addr().String() }}, change...)...)
+	k.rules = loadContract(t)
 	served := make(chan error, 1)
 	go func() { served <- k.Serve(ln) }()
 	k.url = "http://" + ln.Addr().String()

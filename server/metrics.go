@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/consentd/consentd/server/admit"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/valyala/fasthttp"
 	"golang.org/x/time/rate"
@@ -21,12 +22,31 @@ type metrics struct {
 	replayed prometheus.Counter
 	recorded *prometheus.CounterVec // via
 	subjects prometheus.Counter
+	links    prometheus.Counter
+	ticked   prometheus.Counter
+	mail     *prometheus.CounterVec // outcome
 	gauges   []prometheus.Collector
 
 	inFlight atomic.Int64
 	unrouted *routeMetrics
 	browser  prometheus.Counter // recorded, via browser
 	api      prometheus.Counter // recorded, via api
+	page     prometheus.Counter // recorded, via a page of ours
+	mails    map[string]prometheus.Counter
+}
+
+// count counts a choice that was admitted.
+func (m *metrics) count(via admit.Via, replayed bool) {
+	switch {
+	case replayed:
+		m.replayed.Inc()
+	case via == admit.Browser:
+		m.browser.Inc()
+	case via == admit.Hosted:
+		m.page.Inc()
+	default:
+		m.api.Inc()
+	}
 }
 
 // latencyBuckets in seconds: lookups take microseconds, records milliseconds, rates up to seconds.
@@ -50,8 +70,18 @@ func newMetrics(s *Server) *metrics {
 			Help: "Choices made durable, by way in."}, []string{"via"}),
 		subjects: prometheus.NewCounter(prometheus.CounterOpts{Name: "consentd_lookup_subjects_total",
 			Help: "Subjects looked up in batches."}),
+		links: prometheus.NewCounter(prometheus.CounterOpts{Name: "consentd_links_subjects_total",
+			Help: "Subjects that links were made for."}),
+		ticked: prometheus.NewCounter(prometheus.CounterOpts{Name: "consentd_forms_ticked_by_default_total",
+			Help: "Purposes agreed to by a box the page had ticked beforehand, recorded as a no. Above zero, a page has to be mended."}),
+		mail: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "consentd_confirmations_total",
+			Help: "Confirmation mails asked for, by what became of them: queued, or held back by a limit."}, []string{"outcome"}),
+		mails: map[string]prometheus.Counter{},
 	}
-	m.browser, m.api = m.recorded.WithLabelValues("browser"), m.recorded.WithLabelValues("api")
+	m.browser, m.api, m.page = m.recorded.WithLabelValues("browser"), m.recorded.WithLabelValues("api"), m.recorded.WithLabelValues("page")
+	for _, outcome := range mailOutcomes() {
+		m.mails[outcome] = m.mail.WithLabelValues(outcome)
+	}
 	m.unrouted = m.route(&route{method: "-", path: "-"})
 	for key, state := range s.codes {
 		state.count = m.problems.WithLabelValues(key.name, strconv.Itoa(key.status), string(state.Kind))
@@ -69,7 +99,7 @@ func newMetrics(s *Server) *metrics {
 
 // collectors lists everything that register publishes.
 func (m *metrics) collectors() []prometheus.Collector {
-	return append([]prometheus.Collector{m.requests, m.seconds, m.problems, m.panics, m.replayed, m.recorded, m.subjects}, m.gauges...)
+	return append([]prometheus.Collector{m.requests, m.seconds, m.problems, m.panics, m.replayed, m.recorded, m.subjects, m.links, m.ticked, m.mail}, m.gauges...)
 }
 
 func (m *metrics) register(r prometheus.Registerer) error {

@@ -14,11 +14,8 @@ func (s *Server) prompt(c *fiber.Ctx, v *view) error {
 	ctx := c.Context()
 	cand := s.candidate(v)
 	defer s.recycle(cand)
-	cand.Origin = text(ctx.Request.Header.Peek(fasthttp.HeaderOrigin))
-	refusals := cand.Gates(s.promptSteps)
-	cand.Origin = "" // a view; it has served
-	if refusals != nil {
-		return refuse(403, refusals[0].Code, refusals[0].Detail)
+	if err := s.gate(ctx, cand, s.promptSteps); err != nil {
+		return err
 	}
 	if err := s.throttle(ctx, v); err != nil {
 		return err

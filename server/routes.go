@@ -10,6 +10,8 @@ func (s *Server) routes() []route {
 		{method: post, path: "/v1/sites/:site/consents", cors: true, do: s.record},
 		{method: post, path: "/v1/sites/:site/prompts", cors: true, do: s.prompt},
 		{method: get, path: "/v1/sites/:site/devices/:device", cors: true, do: s.device},
+		{method: post, path: "/v1/sites/:site/wordings", cors: true, do: s.offerWording},
+		{method: post, path: "/v1/sites/:site/identify", cors: true, do: s.identify},
 		{method: get, path: "/s/:file", do: s.bundle},
 
 		// With a token.
@@ -17,6 +19,19 @@ func (s *Server) routes() []route {
 		{method: post, path: "/v1/sites/:site/history", scope: "proofs", do: s.history},
 		{method: get, path: "/v1/sites/:site/proofs/:id", scope: "proofs", do: s.proof},
 		{method: get, path: "/v1/sites/:site/rates", scope: "rates", do: s.rates},
+		{method: post, path: "/v1/sites/:site/links", scope: "links", do: s.makeLinks},
+
+		// Pages for people, without a script. GET writes nothing.
+		{method: get, path: "/f/:site/:form", page: true, do: s.formPage},
+		{method: post, path: "/f/:site/:form", page: true, do: s.submitForm},
+		{method: get, path: "/f/:site/:form/thanks", page: true, do: s.thanksPage},
+		{method: get, path: "/c/:token", page: true, do: s.confirmPage},
+		{method: post, path: "/c/:token", page: true, do: s.confirm},
+		{method: get, path: "/p/:token", page: true, do: s.centrePage},
+		{method: post, path: "/p/:token", page: true, do: s.decide},
+		{method: get, path: "/p/:token/export", page: true, do: s.export},
+		{method: get, path: "/u/:token", page: true, do: s.unsubscribePage},
+		{method: post, path: "/u/:token", page: true, do: s.unsubscribe},
 
 		// For everybody.
 		{method: get, path: "/v1/sites/:site/wordings/:hash", do: s.wording},
@@ -40,6 +55,7 @@ type route struct {
 	path   string // Fiber's template; the label of metrics and logs, so that neither ever holds an id
 	scope  string // the token scope it needs; "": no token is asked for here
 	cors   bool   // pages of the site may call it
+	page   bool   // a person reads the answer: what went wrong is told on a page
 	do     func(c *fiber.Ctx, v *view) error
 
 	site bool // the path names a site; set when it is mounted

@@ -27,6 +27,13 @@
 //	lookup.go     GET  …/lookup       may I? for one; batch.go for up to 10,000
 //	history.go    POST …/history      all proofs of a subject; proofs.go for one
 //	rates.go      GET  …/rates        how many said yes
+//	links.go      POST …/links        addresses for senders
+//	identify.go   POST …/identify     what an account has decided
+//	forms.go      /f/…                a form without a script
+//	optin.go      /c/…                double opt-in: what a mail asks to confirm
+//	centre.go     /p/…                the preference centre; export.go for a copy of everything
+//	unsubscribe.go /u/…               unsubscribing, by a person or by a mailbox provider
+//	hosted.go     what these pages share; deeds.go for the proofs made on them; tidy.go forgets what is over
 //	health.go     /healthz, /readyz; admin.go for the admin address; preview.go /preview/…, every look of a site
 //	docs.go       /docs and /openapi.yaml
 //
@@ -43,15 +50,20 @@ package server
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/netip"
+	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/consentd/consentd/server/admit"
+	"github.com/consentd/consentd/server/link"
+	"github.com/consentd/consentd/server/pages"
 	"github.com/consentd/consentd/server/site"
 	"github.com/consentd/consentd/server/token"
 	"github.com/consentd/consentd/storage/consent"
@@ -107,13 +119,19 @@ type Check struct {
 	Do        func(context.Context) error
 }
 
-// Options of New. Ledger, Sites, Tokens and Seal are required.
+// Options of New. Ledger, Sites, Tokens, Seal, Links and PublicURL are required.
 type Options struct {
 	Ledger    Ledger
 	Warehouse Warehouse // nil: history and rates answer warehouse_unavailable
 	Sites     Sites
 	Tokens    Tokens
 	Seal      Sealer
+	Links     *link.Ring // makes and opens the secrets in addresses
+	Mail      Mailer     // nil: forms with double opt-in answer mail_unavailable
+
+	// PublicURL is how people reach this server: https://consent.shop.example, without a slash at the end. Links in
+	// mails begin with it.
+	PublicURL string
 
 	Country        func(netip.Addr) string // ISO 3166-1 alpha-2 or ""; nil: never known
 	TrustedProxies []netip.Prefix          // whose X-Forwarded-For is believed; none: nobody's
@@ -161,8 +179,13 @@ type Server struct {
 	codes       map[codeKey]*codeState
 	steps       []admit.Step
 	promptSteps []admit.Step
-	pages       pages
+	docPages    docPages
+	plain       *pages.Look // of pages that are no site's
+	origin      string      // of PublicURL
+	prefix      string      // path of PublicURL: before the path of every link between pages
 	bundles     *widget.Cache
+	mails       *mailLimits
+	offers      offers
 	previewer   previewer
 
 	// ctx is what the ledger is called with. It is never cancelled: a request's own context (fasthttp ends it when
@@ -182,24 +205,33 @@ type Server struct {
 }
 
 // ErrOptions means that a required option is missing.
-var ErrOptions = errors.New("server: Ledger, Sites, Tokens and Seal are required")
+var ErrOptions = errors.New("server: Ledger, Sites, Tokens, Seal, Links and PublicURL are required")
+
+// ErrPublicURL means that links cannot begin with the address given.
+var ErrPublicURL = errors.New("server: PublicURL is http(s)://host[:port], with a path or without, and no slash at the end")
 
 // New prepares a server; it listens nowhere until Serve.
 func New(o Options) (*Server, error) {
-	if o.Ledger == nil || o.Sites == nil || o.Tokens == nil || o.Seal == nil {
+	if o.Ledger == nil || o.Sites == nil || o.Tokens == nil || o.Seal == nil || o.Links == nil || o.PublicURL == "" {
 		return nil, ErrOptions
 	}
+	origin, prefix, err := splitURL(o.PublicURL)
+	if err != nil {
+		return nil, err
+	}
 	o.setDefaults()
-	s := &Server{opt: o, ctx: context.Background(), limits: newLimiter(), steps: admit.Steps(), promptSteps: admit.PromptSteps(), bundles: widget.NewCache(), idPrefix: uuid.NewString()[:8]}
+	s := &Server{opt: o, origin: origin, prefix: prefix, ctx: context.Background(), limits: newLimiter(), mails: newMailLimits(), steps: admit.Steps(), promptSteps: admit.PromptSteps(), bundles: widget.NewCache(), idPrefix: uuid.NewString()[:8]}
 	s.codes = codeStates(Codes())
 	s.metrics = newMetrics(s)
 	if err := s.metrics.register(o.Metrics); err != nil {
 		return nil, err
 	}
-	if err := s.pages.build(Codes()); err != nil {
+	if err := s.docPages.build(Codes()); err != nil {
 		return nil, err
 	}
-	var err error
+	if s.plain, err = pages.NewLook(widget.Theme{}); err != nil {
+		return nil, err
+	}
 	if s.previewer, err = newPreviewer(); err != nil {
 		return nil, err
 	}
@@ -208,6 +240,19 @@ func New(o Options) (*Server, error) {
 	s.route = s.app.Handler()
 	s.http = s.newHTTP()
 	return s, nil
+}
+
+// splitURL gives what a browser says as Origin on a page of this server (RFC 6454 §6.2), and the path in front of
+// every route, where a proxy has put one there.
+func splitURL(public string) (origin, prefix string, err error) {
+	u, err := url.Parse(public)
+	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
+		strings.HasSuffix(public, "/") || strings.ContainsAny(public, "\"<>\\ ") {
+		return "", "", fmt.Errorf("%w: %.100q", ErrPublicURL, public)
+	}
+	origin = strings.ToLower(u.Scheme + "://" + u.Host)
+	port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]
+	return strings.TrimSuffix(origin, port), u.EscapedPath(), nil
 }
 
 // newApp is Fiber as a router only. Routing is strict: one resource has one spelling.

@@ -22,6 +22,7 @@ type view struct {
 	docs    map[consent.Hash]*consent.Published // current wordings
 	asked   []asked                             // sorted by id
 	scripts *scripts                            // built when they are asked for
+	hosted  func() (*hosted, error)             // prepares once, keeps the outcome
 
 	older      sync.Map // consent.Hash → *admit.Shown: wordings of earlier configurations, once met
 	superseded superseded
@@ -103,6 +104,7 @@ func (s *Server) newView(st *site.Site) *view {
 			Superseded: func(h consent.Hash) bool { return s.outdated(v, i, h) }}})
 	}
 	v.scripts = newScripts(s.bundles, st)
+	v.hosted = sync.OnceValues(func() (*hosted, error) { return newHosted(st) })
 	return v
 }
 
@@ -127,7 +129,11 @@ func (s *Server) publish(v *view) error {
 	if v.published.Load() {
 		return nil
 	}
-	for _, w := range v.site.Published {
+	h, err := v.hosted()
+	if err != nil {
+		return err
+	}
+	for _, w := range append(h.wordings(), v.site.Published...) {
 		if err := s.opt.Ledger.Publish(s.ctx, w); err != nil {
 			return fmt.Errorf("publishing wording: %w", err)
 		}

@@ -12,7 +12,9 @@
 //
 //	admit.go      Candidate, Refusal, the steps in their order, Run
 //	steps.go      the steps about who and how: origin, id, subject, surface, method
+//	form.go       the step about forms: what gives a program away, and the device it was sent from
 //	shown.go      the steps about what was shown: wording, locale, decisions, page, prompt
+//	wording.go    a wording that a page shows on its own form, before it is published
 //	rules.go      Rules: what a site asks, prepared once per configuration
 //	device.go     the coarse kind of device behind a user agent
 //	page.go       page URLs, reduced to what may be kept
@@ -30,6 +32,7 @@ type Via byte
 const (
 	Browser Via = iota // a page of the site: the origin vouches for it
 	API                // a token with scope record: the caller vouches for it
+	Hosted             // a page this server drew: the origin vouches, and Page is ours
 )
 
 // Candidate is a choice, or a prompt, as a client sent it. Strings must not be views into a network buffer:
@@ -37,7 +40,8 @@ const (
 type Candidate struct {
 	Rules  *Rules
 	Via    Via
-	Origin string // header Origin; looked at for Browser only
+	Origin string // header Origin; not looked at for API
+	Own    string // this server's own origin, Hosted only
 	GPC    bool   // header Sec-GPC: 1, what a signal is proven by
 	Now    consent.Millis
 
@@ -50,6 +54,11 @@ type Candidate struct {
 	Locale    string
 	Page      string
 	Prompt    string
+	Device    string  // of a form, or of an account: the device it was sent from
+	Trap      string  // of a form: the field no person sees
+	Took      int     // of a form: milliseconds from display to sending
+	Timed     bool    // Took was said
+	Person    *Person // what a subject of KindPerson stands for, found by the caller; nil: nothing
 
 	Shown *Shown // what Wording names, found by the caller; nil: no such wording on this site
 
@@ -63,6 +72,15 @@ type RawSubject struct {
 	Value string
 }
 
+// KindPerson is a subject named by a token: the account that is logged in, without its id going through a page.
+const KindPerson consent.Kind = "person"
+
+// Person is the subject such a token stands for.
+type Person struct {
+	Key  consent.SubjectKey
+	Kind consent.Kind
+}
+
 // parsed is what the steps found out; a proof is made of it once all have passed.
 type parsed struct {
 	id        uuid.UUID
@@ -73,6 +91,9 @@ type parsed struct {
 	decisions []consent.Choice
 	page      string
 	prompt    uuid.UUID
+	device    consent.Subject // Kind "": none
+	ticked    []string        // purposes whose box was ticked before the person came: recorded as a no
+	optIn     bool            // a yes that waits for the mail to be answered
 }
 
 // Refusal is one reason why a candidate is refused. Code is stable; Detail is for a person to read.
@@ -96,6 +117,7 @@ func Steps() []Step {
 		{"id", false, (*Candidate).checkID},
 		{"subject", false, (*Candidate).checkSubject},
 		{"surface", false, (*Candidate).checkSurface},
+		{"form", false, (*Candidate).checkForm},
 		{"method", false, (*Candidate).checkMethod},
 		{"wording", false, (*Candidate).checkWording},
 		{"locale", false, (*Candidate).checkLocale},
@@ -166,6 +188,12 @@ func (c *Candidate) Facts(p *consent.Proof) {
 		p.Wording = c.Shown.Hash
 	}
 	p.Personal.Kind, p.Personal.Page = c.parsed.subject.Kind, c.parsed.page
+	if c.Person != nil {
+		p.Personal.Kind = c.Person.Kind
+	}
+	if c.parsed.optIn {
+		p.Method = consent.MethodRequest
+	}
 }
 
 // PromptFacts writes what an admitted prompt says into p.
@@ -179,3 +207,16 @@ func (c *Candidate) PromptFacts(p *consent.Prompt) {
 
 // Who is the subject of an admitted choice, normalised.
 func (c *Candidate) Who() consent.Subject { return c.parsed.subject }
+
+// From is the device an admitted choice was sent from, beside its subject; ok is false when none was named.
+func (c *Candidate) From() (device consent.Subject, ok bool) {
+	return c.parsed.device, c.parsed.device.Kind != ""
+}
+
+// Ticked lists the purposes of an admitted choice whose boxes were ticked before the person came: silence is no
+// consent (GDPR recital 32), so they are recorded as a no.
+func (c *Candidate) Ticked() []string { return c.parsed.ticked }
+
+// OptIn reports that an admitted choice agrees to something on a form with double opt-in: it is a request until
+// the mail to its address is answered.
+func (c *Candidate) OptIn() bool { return c.parsed.optIn }

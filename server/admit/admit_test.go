@@ -19,7 +19,7 @@ func TestTheStepsAreNamedAndInOrder(t *testing.T) {
 		steps []Step
 		want  string
 	}{
-		"a choice": {Steps(), "origin id subject surface method wording locale decisions page prompt"},
+		"a choice": {Steps(), "origin id subject surface form method wording locale decisions page prompt"},
 		"a prompt": {PromptSteps(), "origin prompt surface wording locale page"},
 	} {
 		var names []string

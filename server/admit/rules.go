@@ -32,13 +32,20 @@ type Shown struct {
 	Surface string
 	Locale  string
 	Asked   []string // sorted
+	Ticked  []string // purposes of consent whose box was ticked before anybody touched it
 }
 
 // NewShown prepares the wording w that has hash h.
 func NewShown(w *consent.Wording, h consent.Hash) *Shown {
 	asked := w.Asked()
 	slices.Sort(asked)
-	return &Shown{Hash: h, Surface: w.Surface, Locale: w.Locale, Asked: asked}
+	s := &Shown{Hash: h, Surface: w.Surface, Locale: w.Locale, Asked: asked}
+	for _, p := range w.Purposes {
+		if p.Default && p.Basis == consent.BasisConsent {
+			s.Ticked = append(s.Ticked, p.ID)
+		}
+	}
+	return s
 }
 
 // ParseShown prepares a wording found in the ledger.

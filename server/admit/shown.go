@@ -11,7 +11,7 @@ import (
 // checkWording: a browser names the text it showed; an API client may.
 func (c *Candidate) checkWording() {
 	switch {
-	case c.Wording == "" && c.Via == Browser && !c.unshown():
+	case c.Wording == "" && c.Via != API && !c.unshown():
 		c.refuse("/wording", MissingField, "")
 	case c.Wording == "":
 		c.Shown = nil
@@ -27,7 +27,7 @@ const maxLocale = 35
 
 func (c *Candidate) checkLocale() {
 	switch {
-	case c.Locale == "" && c.Via == Browser:
+	case c.Locale == "" && c.Via != API:
 		c.refuse("/locale", MissingField, "")
 	case c.Locale == "" && c.Shown != nil:
 		c.parsed.locale = c.Shown.Locale
@@ -78,6 +78,8 @@ func (c *Candidate) checkDecisions() {
 	if len(c.parsed.decisions) < len(c.Decisions) {
 		c.refuseUnasked(asked)
 	}
+	c.untick()
+	c.await()
 }
 
 // decide takes over the decision on one asked purpose, under the site's own spelling of it: asked is sorted,
@@ -112,6 +114,10 @@ func contains(all []string, s string) bool {
 }
 
 func (c *Candidate) checkPage() {
+	if c.Via == Hosted {
+		c.parsed.page = c.Page
+		return
+	}
 	if c.Page == "" {
 		if c.Via == Browser {
 			c.refuse("/page", MissingField, "")

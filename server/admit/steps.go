@@ -2,6 +2,7 @@ package admit
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/consentd/consentd/storage/consent"
 	"github.com/google/uuid"
@@ -27,6 +28,7 @@ const (
 	MissingPurpose    = "missing_purpose"
 	UnknownPurpose    = "unknown_purpose"
 	InvalidPage       = "invalid_page"
+	LooksAutomated    = "looks_automated"
 )
 
 // checkOrigin: a browser always says where a POST comes from (Fetch standard, "append a request Origin
@@ -36,6 +38,7 @@ func (c *Candidate) checkOrigin() {
 	case c.Via == API:
 	case c.Origin == "":
 		c.refuse("", OriginMissing, "a choice is posted by a page of the site, with an Origin header")
+	case c.Via == Hosted && c.Origin == c.Own:
 	case !c.Rules.AllowOrigin(c.Origin):
 		c.refuse("", OriginForeign, "this origin is not among the site's origins")
 	}
@@ -74,8 +77,12 @@ func (c *Candidate) checkSubject() {
 		c.refuse("/subject", MissingField, "")
 		return
 	}
-	if c.Via == Browser && c.Subject.Kind != consent.KindDevice {
-		c.refuse("/subject/"+string(c.Subject.Kind), SubjectNotAllowed, "a browser speaks for its device only")
+	if c.Subject.Kind == KindPerson {
+		c.checkPerson()
+		return
+	}
+	if c.Via != API && !c.speaksFor(c.Subject.Kind) {
+		c.refuse("/subject/"+string(c.Subject.Kind), SubjectNotAllowed, "a browser speaks for its device, and on a form for who fills it in")
 		return
 	}
 	s, err := consent.ParseSubject(c.Subject.Kind, c.Subject.Value, c.Rules.Site.Region)
@@ -84,6 +91,28 @@ func (c *Candidate) checkSubject() {
 		return
 	}
 	c.parsed.subject = s
+}
+
+// speaksFor reports whether a page may name a subject of this kind: its own device, except on a form, where the
+// person gives what the form asks for.
+func (c *Candidate) speaksFor(kind consent.Kind) bool {
+	f, ok := c.form()
+	if !ok {
+		return kind == consent.KindDevice && !consent.IsForm(c.Surface)
+	}
+	return slices.ContainsFunc(f.Fields, func(d consent.Field) bool { return d.Kind == kind })
+}
+
+// checkPerson: a token stands for an account on what every visitor is asked, never on a form.
+func (c *Candidate) checkPerson() {
+	switch {
+	case c.Via != Browser || consent.IsForm(c.Surface):
+		c.refuse("/subject/person", SubjectNotAllowed, "a page names the account that is logged in on the banner and in the preferences")
+	case c.Person == nil:
+		c.refuse("/subject/person", InvalidSubject, "this token is not valid here, or has expired")
+	default:
+		c.parsed.subject = consent.Subject{Kind: consent.KindKey, Value: c.Person.Key.String()}
+	}
 }
 
 // SubjectHelp says what an identifier must look like; it never repeats the identifier.
@@ -96,9 +125,9 @@ func SubjectHelp(err error) string {
 	return "a subject is one of device, email, phone, external or key"
 }
 
-// checkSurface: forms and unsubscribe pages get their own ways in; until then a browser speaks from the
-// banner, the preferences or a placeholder, hands on what it says to every site (a signal) or what another tool
-// had stored (an import). An API client that says nothing speaks for itself.
+// checkSurface: a browser speaks from the banner, the preferences, a placeholder or a form, hands on what it says to
+// every site (a signal) or what another tool had stored (an import); the preference centre and the unsubscribe
+// page record by themselves. An API client that says nothing speaks for itself.
 func (c *Candidate) checkSurface() {
 	if c.Surface == "" && c.Via == API {
 		c.parsed.surface = consent.SurfaceAPI
@@ -111,9 +140,15 @@ func (c *Candidate) checkSurface() {
 		c.refuse("/surface", UnknownSurface, "banner, preferences, unsubscribe, api or form:<id>")
 	case s == consent.SurfaceBanner, s == consent.SurfacePreferences:
 		c.parsed.surface = s
+	case consent.IsForm(s):
+		if _, ok := c.form(); !ok {
+			c.refuse("/surface", UnknownSurface, "this site has no form of this name")
+			return
+		}
+		c.parsed.surface = s
 	case c.Via == Browser && (consent.IsEmbed(s) || c.unshown()):
 		c.parsed.surface = s
-	case c.Via == API && (s == consent.SurfaceAPI || s == consent.SurfaceUnsubscribe):
+	case c.Via == API && (s == consent.SurfaceAPI || s == consent.SurfaceUnsubscribe || s == consent.SurfaceCentre):
 		c.parsed.surface = s
 	default:
 		c.refuse("/surface", SurfaceNotAllowed, "this surface does not record choices this way")

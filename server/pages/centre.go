@@ -34,7 +34,7 @@ type Row struct {
 	State   State
 	Status  string // in words, with the date
 	On, Off string // labels
-	Saved   bool   // it has just been changed
+	Saved   string // it has just been changed, in words; "": it has not
 	Proof   bool   // a choice is known
 	Seen    *consent.Wording
 	Hidden  []Hidden

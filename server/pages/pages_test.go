@@ -133,7 +133,7 @@ func TestTextsAreWrittenAsText(t *testing.T) {
 			Link: consent.Link{Text: evil, Href: "javascript:alert(1)"}},
 		"unsubscribe": &Unsubscribe{Page: page, Action: "/u/x", Address: evil, Shown: w, Hidden: hidden, All: &Everything{w, hidden}, Centre: "javascript:alert(1)"},
 		"centre": &Centre{Page: page, Action: "/p/x", Intro: evil, Address: evil, Problem: evil, Stop: &Everything{w, hidden}, Stopped: true, Correct: &Correct{Value: evil, Problem: evil, Sent: true, Hidden: hidden},
-			Rows: []Row{{Shown: p, Channel: evil, State: On, Status: evil, On: evil, Off: evil, Saved: true, Proof: true, Seen: w, Hidden: hidden}}},
+			Rows: []Row{{Shown: p, Channel: evil, State: On, Status: evil, On: evil, Off: evil, Saved: evil, Proof: true, Seen: w, Hidden: hidden}}},
 	} {
 		b, err := r.Render()
 		if err != nil {

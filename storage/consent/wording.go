@@ -26,6 +26,9 @@ const (
 // SurfaceEmbed is the surface of a placeholder: it stands where the content of a service will be.
 func SurfaceEmbed(service string) string { return surfaceEmbedPrefix + service }
 
+// IsForm reports whether s is the surface of a form.
+func IsForm(s string) bool { return strings.HasPrefix(s, surfaceFormPrefix) }
+
 // IsEmbed reports whether s is the surface of a placeholder.
 func IsEmbed(s string) bool { return strings.HasPrefix(s, surfaceEmbedPrefix) }
 
