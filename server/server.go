@@ -24,9 +24,14 @@
 //	prompts.go    POST …/prompts      a display
 //	devices.go    GET  …/devices/…    a browser reads its own state
 //	wordings.go   GET  …/wordings/…   what a hash stands for
+//	question.go   what a lookup asks: purposes, or a channel and its uses
 //	lookup.go     GET  …/lookup       may I? for one; batch.go for up to 10,000
+//	contacts.go   POST …/contacts     people were in touch: what keeps a consent from running out
 //	history.go    POST …/history      all proofs of a subject; proofs.go for one
 //	rates.go      GET  …/rates        how many said yes
+//	evidence.go   …/proofs/…/evidence a file for a stranger; dossier.go prints it, published.go logs what was shown
+//	receipt.go    …/proofs/…/receipt  a signed receipt for the person
+//	log.go        /log/…              the public log; verify.go the page that checks a file
 //	health.go     /healthz, /readyz; admin.go for the admin address; preview.go /preview/…, every look of a site
 //	docs.go       /docs and /openapi.yaml
 //
@@ -71,6 +76,7 @@ type Ledger interface {
 	AppendWith(ctx context.Context, p *consent.Proof, notes ...ledger.Note) (ledger.Receipt, error)
 	AppendPrompt(ctx context.Context, p *consent.Prompt) error
 	Publish(ctx context.Context, w *consent.Published) error
+	Announce(ctx context.Context, p *consent.Publication) error
 	Wording(site string, h consent.Hash) (*consent.Publication, error)
 	Standing(site string, key consent.SubjectKey, purpose string, now consent.Millis) (consent.Standing, bool, error)
 	State(site string, key consent.SubjectKey) (consent.State, error)
@@ -114,6 +120,9 @@ type Options struct {
 	Sites     Sites
 	Tokens    Tokens
 	Seal      Sealer
+	Evidence  Evidence                             // nil: no public log, no evidence files
+	Receipts  Receipts                             // nil: no receipts
+	Pictures  func(h consent.Hash) ([]byte, error) // a snapshot by its hash, fs.ErrNotExist; nil: none
 
 	Country        func(netip.Addr) string // ISO 3166-1 alpha-2 or ""; nil: never known
 	TrustedProxies []netip.Prefix          // whose X-Forwarded-For is believed; none: nobody's
@@ -170,6 +179,7 @@ type Server struct {
 	ctx context.Context
 
 	many       sync.Pool // of *many: working memory of batches
+	several    sync.Pool // of *several: working memory of lookups of several purposes
 	candidates sync.Pool // of *admit.Candidate
 
 	draining atomic.Bool
