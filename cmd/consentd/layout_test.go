@@ -29,6 +29,7 @@ var arrows = []struct{ from, to string }{
 	{"server/token", "server/keyfile"},
 	{"server/...", "storage/consent"},
 	{"server", "storage/ledger"},
+	{"server", "storage/evidence"},
 	{"server", "storage/warehouse"},
 	{"server/...", "widget"},
 	{"widget/...", "storage/consent"},
