@@ -32,21 +32,15 @@ func (s *Server) lookupMany(c *fiber.Ctx, v *view) error {
 		q = new(many)
 	}
 	defer s.release(q)
-	names, err := q.decode(doc)
-	if err != nil {
-		return err
-	}
-	purposes, err := v.pick(names)
+	about, err := q.decode(doc, v)
 	if err != nil {
 		return err
 	}
 	now := s.opt.Ledger.Now()
-	if err := s.answerMany(v, q, purposes, now); err != nil {
+	if err := s.answerMany(v, q, about, now); err != nil {
 		return err
 	}
-	b := append(begin(ctx), `{"as_of":`...)
-	b = consent.AppendMillis(b, now)
-	b = append(b, `,"results":[`...)
+	b := append(appendAsOf(begin(ctx), now), `"results":[`...)
 	for i, part := range q.answers {
 		if i > 0 {
 			b = append(b, ',')
@@ -78,15 +72,21 @@ func (s *Server) release(q *many) {
 	s.many.Put(q)
 }
 
-// decode reads {"purposes":[…],"subjects":[…]}.
-func (q *many) decode(doc string) (purposes []string, err error) {
-	subjects := false
+// decode reads {"purposes":[…],"subjects":[…]}, or "channel" and "use" in place of purposes.
+func (q *many) decode(doc string, v *view) (question, error) {
+	var names []string
+	var by reach
+	subjects, named, uses := false, false, false
 	r := wire.New(doc, bodyDepth)
 	if r.Object() {
 		for r.Next() {
 			switch r.Name() {
 			case "purposes":
-				purposes = readPurposes(&r)
+				named, names = true, readPurposes(&r)
+			case "channel":
+				by.channel = r.Text(maxWord)
+			case "use":
+				uses, by.uses = true, readPurposes(&r)
 			case "subjects":
 				subjects = true
 				q.readSubjects(&r)
@@ -97,8 +97,22 @@ func (q *many) decode(doc string) (purposes []string, err error) {
 		if !subjects {
 			r.Missing("subjects")
 		}
+		if uses && by.channel == "" {
+			r.Missing("channel")
+		}
 	}
-	return purposes, readErrors(&r)
+	if err := readErrors(&r); err != nil {
+		return question{}, err
+	}
+	switch {
+	case by.channel == "":
+		purposes, err := v.pick(names)
+		return question{purposes: purposes}, err
+	case named:
+		return question{}, invalid([]admit.Refusal{{Pointer: "/purposes", Code: codeTwoQuestions, Detail: "name purposes, or a channel and its uses"}})
+	}
+	purposes, err := v.reached(nil, by, inBody)
+	return question{purposes, true}, err
 }
 
 // maxPurposes bounds the list; no site asks for as many.
@@ -159,20 +173,20 @@ func readPosed(r *wire.Reader) (p posed) {
 }
 
 // answerMany fills q.answers, over all cores when there is enough to do.
-func (s *Server) answerMany(v *view, q *many, purposes []*asked, now consent.Millis) error {
+func (s *Server) answerMany(v *view, q *many, about question, now consent.Millis) error {
 	chunks := (len(q.subjects) + chunk - 1) / chunk
 	for len(q.answers) < chunks {
 		q.answers = append(q.answers, nil)
 	}
 	q.answers = q.answers[:chunks]
-	ids := make([]string, len(purposes))
-	for i, p := range purposes {
+	ids := make([]string, len(about.purposes))
+	for i, p := range about.purposes {
 		ids[i] = p.id
 	}
 	var next atomic.Int64
 	var failed atomic.Pointer[error]
 	work := func() {
-		w := batchWorker{s: s, v: v, purposes: purposes, ids: ids, now: now}
+		w := batchWorker{answerer: answerer{question: about, now: now}, s: s, v: v, ids: ids}
 		for failed.Load() == nil {
 			i := int(next.Add(1)) - 1
 			if i >= chunks {
@@ -199,13 +213,12 @@ func (s *Server) answerMany(v *view, q *many, purposes []*asked, now consent.Mil
 
 // batchWorker answers chunks; it belongs to one goroutine.
 type batchWorker struct {
-	s        *Server
-	v        *view
-	purposes []*asked
-	ids      []string
-	now      consent.Millis
-	keys     []consent.SubjectKey // of the subjects that could be read
-	errs     []error              // parallel to the chunk; nil where keys has one
+	answerer
+	s    *Server
+	v    *view
+	ids  []string
+	keys []consent.SubjectKey // of the subjects that could be read
+	errs []error              // parallel to the chunk; nil where keys has one
 }
 
 // errPosed carries a code found while reading.
@@ -216,7 +229,7 @@ func (e errPosed) Error() string { return string(e) }
 func (w *batchWorker) answer(b []byte, subjects []posed) ([]byte, error) {
 	w.keys, w.errs = w.keys[:0], w.errs[:0]
 	for i := range subjects {
-		key, err := w.key(&subjects[i])
+		key, err := w.v.key(&subjects[i])
 		if err == nil {
 			w.keys = append(w.keys, key)
 		}
@@ -228,14 +241,7 @@ func (w *batchWorker) answer(b []byte, subjects []posed) ([]byte, error) {
 			b = appendSubjectError(comma(b), w.errs[i])
 			i++
 		}
-		b = append(comma(b), `{"decisions":{`...)
-		for j, p := range w.purposes {
-			if j > 0 {
-				b = append(b, ',')
-			}
-			b = appendStanding(b, sts[j], p, w.now)
-		}
-		b = append(b, "}}"...)
+		b = append(w.append(append(comma(b), '{'), sts), '}')
 		i++
 	})
 	for ; i < len(w.errs) && err == nil; i++ {
@@ -244,15 +250,16 @@ func (w *batchWorker) answer(b []byte, subjects []posed) ([]byte, error) {
 	return b, err
 }
 
-func (w *batchWorker) key(p *posed) (consent.SubjectKey, error) {
+// key is the subject key of p, or why it has none.
+func (v *view) key(p *posed) (consent.SubjectKey, error) {
 	if p.code != "" {
 		return consent.SubjectKey{}, errPosed(p.code)
 	}
-	s, err := consent.ParseSubject(p.kind, p.value, w.v.site.Region)
+	s, err := consent.ParseSubject(p.kind, p.value, v.site.Region)
 	if err != nil {
 		return consent.SubjectKey{}, err
 	}
-	return w.v.site.Keyer.Key(s), nil
+	return v.site.Keyer.Key(s), nil
 }
 
 func comma(b []byte) []byte {
@@ -265,8 +272,11 @@ func comma(b []byte) []byte {
 // appendSubjectError appends the error of one subject; it never repeats the identifier.
 func appendSubjectError(b []byte, err error) []byte {
 	code, detail := admit.InvalidSubject, admit.SubjectHelp(err)
-	if posed, ok := err.(errPosed); ok {
-		code, detail = string(posed), "one member, named device, email, phone, external or key, with a text"
+	switch err := err.(type) {
+	case errPosed:
+		code, detail = string(err), "one member, named device, email, phone, external or key, with a text"
+	case *contactError:
+		code, detail = err.code, err.detail
 	}
 	b = append(b, `{"error":{"code":"`...)
 	b = append(b, code...)

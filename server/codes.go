@@ -47,6 +47,10 @@ const (
 	codeTooManySubjects  = "too_many_subjects"
 	codeTooManyPurposes  = "too_many_purposes"
 	codeDuplicatePurpose = "duplicate_purpose"
+	codeUnknownChannel   = "unknown_channel"
+	codeUnknownUse       = "unknown_use"
+	codeTwoQuestions     = "purposes_and_channel"
+	codeTooManyContacts  = "too_many_contacts"
 	codeInvalidCursor    = "invalid_cursor"
 	codeRateLimited      = "rate_limited"
 	codeHeaderTooLarge   = "header_too_large"
@@ -123,6 +127,10 @@ func Codes() []Code {
 		{codeTooManySubjects, 422, Refused, "There are too many subjects in one call"},
 		{codeTooManyPurposes, 422, Refused, "There are too many purposes in one call"},
 		{codeDuplicatePurpose, 422, Refused, "A purpose is named twice"},
+		{codeUnknownChannel, 422, Refused, "No purpose is over this channel"},
+		{codeUnknownUse, 422, Refused, "No purpose has this use over the channel"},
+		{codeTwoQuestions, 422, Refused, "Purposes are named, and a channel too"},
+		{codeTooManyContacts, 422, Refused, "There are too many contacts in one call"},
 		{codeInvalidCursor, 422, Refused, "The cursor is not one this server gave out"},
 		{codeRateLimited, 429, Refused, "There are too many requests from this network"},
 		{codeTooManyWordings, 429, Refused, "The site has published too many wordings from its pages today"},

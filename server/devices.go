@@ -25,5 +25,5 @@ func (s *Server) device(c *fiber.Ctx, v *view) error {
 	if err != nil {
 		return invalid([]admit.Refusal{{Pointer: "/device", Code: admit.InvalidSubject, Detail: admit.SubjectHelp(err)}})
 	}
-	return s.answerOne(ctx, v, v.site.Keyer.Key(subject), nil)
+	return s.answerOne(ctx, v, v.site.Keyer.Key(subject), question{purposes: v.devices})
 }

@@ -160,23 +160,23 @@ func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
 	s.fail(ctx, s.metrics.unrouted, "-", ofHTTP(err))
 }
 
-// headerReceived picks the body limit before the body is read: only a batch of subjects, under some token, is
-// large. A request with both a length and chunks is how one is smuggled past a proxy that believes the other of
+// headerReceived picks the body limit before the body is read: only what is about many subjects, under some
+// token, is large. A request with both a length and chunks is how one is smuggled past a proxy that believes the other of
 // the two: nothing more is read from such a connection (RFC 9112 §6.1).
 func (s *Server) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
 	const chunked = -1
 	if h.ContentLength() == chunked && bytes.Contains(append([]byte("\n"), bytes.ToLower(h.RawHeaders())...), []byte("\ncontent-length:")) {
 		h.SetConnectionClose()
 	}
-	if h.IsPost() && takesMany(text(h.RequestURI())) && len(h.Peek(fasthttp.HeaderAuthorization)) > 0 {
+	if h.IsPost() && large(text(h.RequestURI())) && len(h.Peek(fasthttp.HeaderAuthorization)) > 0 {
 		return fasthttp.RequestConfig{MaxRequestBodySize: maxLargeBody}
 	}
 	return fasthttp.RequestConfig{}
 }
 
-// takesMany reports whether a route takes up to 10,000 subjects.
-func takesMany(uri string) bool {
-	return strings.HasSuffix(uri, "/lookup") || strings.HasSuffix(uri, "/links")
+// large: a call about many subjects.
+func large(uri string) bool {
+	return strings.HasSuffix(uri, "/lookup") || strings.HasSuffix(uri, "/links") || strings.HasSuffix(uri, "/contacts")
 }
 
 // requestID names a failed request in the answer and in the log.

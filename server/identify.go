@@ -40,7 +40,7 @@ func (s *Server) identify(c *fiber.Ctx, v *view) error {
 			purposes = append(purposes, &v.asked[i])
 		}
 	}
-	return s.answerOne(ctx, v, who.Key, purposes)
+	return s.answerOne(ctx, v, who.Key, question{purposes: purposes})
 }
 
 // decodeIdentify reads {"token","device"?}. The device is there for the page to say once; it is looked at and

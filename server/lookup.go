@@ -11,14 +11,18 @@ import (
 )
 
 // lookup answers where one subject stands: the hot path, asked before every send. Several purposes may be
-// named; none named stands for all the site asks.
+// named, or those of a channel and its uses; none named stands for all the site asks.
 func (s *Server) lookup(c *fiber.Ctx, v *view) error {
 	ctx := c.Context()
 	var q query
 	if err := q.read(ctx.QueryArgs(), v); err != nil {
 		return err
 	}
-	return s.answerOne(ctx, v, v.site.Keyer.Key(q.subject), q.purposes[:q.named])
+	about, err := q.question(v)
+	if err != nil {
+		return err
+	}
+	return s.answerOne(ctx, v, v.site.Keyer.Key(q.subject), about)
 }
 
 // query is what a lookup in a URL asks.
@@ -26,6 +30,25 @@ type query struct {
 	subject  consent.Subject
 	purposes [16]*asked // in the order named
 	named    int        // none: all
+	channel  string     // "": none; a view into the URL, as uses are
+	uses     [8]string
+	used     int
+}
+
+// question is what q asks of its subject.
+func (q *query) question(v *view) (question, error) {
+	switch {
+	case q.channel != "" && q.named > 0:
+		return question{}, refuse(400, codeBadQuery, "name purposes, or a channel and its uses")
+	case q.channel != "":
+		purposes, err := v.reached(q.purposes[:0], reach{q.channel, q.uses[:q.used]}, inQuery)
+		return question{purposes, true}, err
+	case q.used > 0:
+		return question{}, refuse(400, codeBadQuery, "a use is asked for over a channel; name it")
+	case q.named > 0:
+		return question{purposes: q.purposes[:q.named]}, nil
+	}
+	return question{purposes: v.all}, nil
 }
 
 // read takes the parameters; its views into the URL do not outlive the handler.
@@ -50,13 +73,17 @@ func (q *query) param(name, value string, v *view) error {
 		err = q.setSubject(name, value, v)
 	case "purpose":
 		err = q.addPurpose(v.purpose(value))
+	case "channel":
+		err = q.setChannel(value)
+	case "use":
+		err = q.addUse(value)
 	case "external":
 		if !looksPersonal(value) {
 			return q.setSubject(name, value, v)
 		}
 		return errIdentifierInURL()
 	default:
-		err = refuse(400, codeBadQuery, "known parameters: device, external, key, purpose")
+		err = refuse(400, codeBadQuery, "known parameters: device, external, key, purpose, channel, use")
 	}
 	if err != nil && personal(name, value) {
 		return errIdentifierInURL()
@@ -93,6 +120,29 @@ func (q *query) addPurpose(p *asked) error {
 	}
 	q.purposes[q.named] = p
 	q.named++
+	return nil
+}
+
+func (q *query) setChannel(name string) error {
+	switch {
+	case q.channel != "":
+		return refuse(400, codeBadQuery, "one channel a call")
+	case !consent.Channel(name).Valid():
+		return invalid([]admit.Refusal{{Pointer: "/channel", Code: codeUnknownChannel, Detail: "there are web, email, sms, phone, post, push"}})
+	}
+	q.channel = name
+	return nil
+}
+
+func (q *query) addUse(name string) error {
+	switch {
+	case !consent.Use(name).Valid():
+		return invalid([]admit.Refusal{{Pointer: "/use", Code: codeUnknownUse, Detail: "there are send, track_open, profile, share, locate, measure"}})
+	case q.used == len(q.uses):
+		return refuse(400, codeBadQuery, "a use is named twice")
+	}
+	q.uses[q.used] = name
+	q.used++
 	return nil
 }
 
@@ -140,56 +190,56 @@ func looksPhone(v string) bool {
 }
 
 // answerOne writes {"as_of","decisions":{…}} for one subject.
-func (s *Server) answerOne(ctx *fasthttp.RequestCtx, v *view, key consent.SubjectKey, purposes []*asked) error {
-	now := s.opt.Ledger.Now()
-	if len(purposes) == 1 {
-		st, _, err := s.opt.Ledger.Standing(v.site.ID, key, purposes[0].id, now)
-		if err != nil {
-			return err
-		}
-		b := appendAsOf(begin(ctx), now)
-		b = appendStanding(b, st, purposes[0], now)
-		finish(ctx, fasthttp.StatusOK, mimeJSON, append(b, "}}"...))
-		return nil
+func (s *Server) answerOne(ctx *fasthttp.RequestCtx, v *view, key consent.SubjectKey, q question) error {
+	if len(q.purposes) != 1 {
+		return s.answerSeveral(ctx, v, key, q)
 	}
-	state, err := s.opt.Ledger.State(v.site.ID, key)
+	a := answerer{q, s.opt.Ledger.Now()}
+	st, _, err := s.opt.Ledger.Standing(v.site.ID, key, q.purposes[0].id, a.now)
 	if err != nil {
 		return err
 	}
-	b := appendAsOf(begin(ctx), now)
-	for i := range max(len(purposes), len(v.asked)) {
-		p := v.nth(purposes, i)
-		if p == nil {
-			break
-		}
-		if i > 0 {
-			b = append(b, ',')
-		}
-		st, _ := state.Standing(p.id, now)
-		b = appendStanding(b, st, p, now)
-	}
-	finish(ctx, fasthttp.StatusOK, mimeJSON, append(b, "}}"...))
+	sts := [1]consent.Standing{st}
+	finish(ctx, fasthttp.StatusOK, mimeJSON, append(a.append(appendAsOf(begin(ctx), a.now), sts[:]), '}'))
 	return nil
 }
 
-// nth is the i-th of the purposes named, or of all when none is.
-func (v *view) nth(named []*asked, i int) *asked {
-	switch {
-	case len(named) == 0 && i < len(v.asked):
-		return &v.asked[i]
-	case i < len(named):
-		return named[i]
+// several is the working memory of a lookup of one subject and several purposes, reused by later ones.
+type several struct {
+	answerer
+	keys  [1]consent.SubjectKey
+	ids   []string
+	b     []byte
+	visit func(int, []consent.Standing)
+}
+
+func newSeveral() *several {
+	w := new(several)
+	w.visit = func(_ int, sts []consent.Standing) { w.b = w.append(w.b, sts) }
+	return w
+}
+
+func (s *Server) answerSeveral(ctx *fasthttp.RequestCtx, v *view, key consent.SubjectKey, q question) error {
+	w, _ := s.several.Get().(*several)
+	if w == nil {
+		w = newSeveral()
 	}
+	defer s.several.Put(w)
+	w.now, w.together, w.keys[0] = s.opt.Ledger.Now(), q.together, key
+	w.purposes, w.ids = append(w.purposes[:0], q.purposes...), w.ids[:0] // copied: q is the stack's
+	for _, p := range q.purposes {
+		w.ids = append(w.ids, p.id)
+	}
+	w.b = appendAsOf(begin(ctx), w.now)
+	if err := s.opt.Ledger.Standings(v.site.ID, w.keys[:], w.ids, w.now, w.visit); err != nil {
+		return err
+	}
+	finish(ctx, fasthttp.StatusOK, mimeJSON, append(w.b, '}'))
+	w.b = nil // the response's now
 	return nil
 }
 
 func appendAsOf(b []byte, now consent.Millis) []byte {
 	b = append(b, `{"as_of":`...)
-	b = consent.AppendMillis(b, now)
-	return append(b, `,"decisions":{`...)
-}
-
-// appendStanding appends "purpose":{…}. The zero Standing is one that was never asked.
-func appendStanding(b []byte, st consent.Standing, p *asked, now consent.Millis) []byte {
-	return st.Answer(now, &p.rule).AppendJSON(append(b, p.key...))
+	return append(consent.AppendMillis(b, now), ',')
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/consentd/consentd/server/link"
+	"github.com/consentd/consentd/server/mail"
 	"github.com/consentd/consentd/server/pages"
 	"github.com/consentd/consentd/storage/consent"
 	"github.com/consentd/consentd/storage/ledger"
@@ -27,22 +28,11 @@ import (
 // button behind the link confirms. The link's secret is never stored: the note is kept under its SHA-256, and
 // whoever sends the mail derives it again (ConfirmLink).
 
-// Confirmation is a mail to be written: to whom, about what, until when.
-type Confirmation struct {
-	Site    string
-	Form    string // id; "": the person asked in the preference centre to be reached at this address
-	Locale  string
-	Kind    consent.Kind
-	To      []byte    // sealed
-	Confirm uuid.UUID // the proof that confirming will write; ConfirmLink makes the link of it
-	Created consent.Millis
-	Expires consent.Millis
-}
-
-// Mailer queues mails. The note of a mail is written with what it is about, in one batch; Wake tells that one was.
+// Mailer sends mails that ask to confirm; *mail.Queue is one. The note of a job is written with what the job is
+// about, in one batch; Wake tells that it was.
 type Mailer interface {
-	Note(c Confirmation) ledger.Note
-	Wake()
+	Note(mail.Job) ledger.Note
+	Wake(mail.Job)
 }
 
 // optIn is what a confirmation link stands for.
@@ -83,6 +73,20 @@ func (o *optIn) note(secret string) (ledger.Note, error) {
 	return ledger.Note{Space: spaceOptIn, Key: optInKey(secret), Value: value}, nil
 }
 
+// job is the mail that asks.
+func (o *optIn) job(v *view, now consent.Millis) mail.Job {
+	j := mail.Job{ID: o.Confirm, Kind: mail.Confirm, Site: o.Site, Form: o.Form, Locale: pages.Pick(v.site.Locales, o.Locale, ""), To: o.Sealed, Created: now, Expires: o.Expires}
+	if o.Form == "" {
+		j.Kind = mail.Address
+	}
+	for _, p := range v.site.Purposes { // in the order shown
+		if slices.Contains(o.Decisions, consent.Choice{Purpose: p.ID, Granted: true}) {
+			j.Purposes = append(j.Purposes, p.ID)
+		}
+	}
+	return j
+}
+
 func (s *Server) findOptIn(secret string) (*optIn, error) {
 	value, err := s.opt.Ledger.Note(spaceOptIn, optInKey(secret))
 	if err != nil {
@@ -95,15 +99,19 @@ func (s *Server) findOptIn(secret string) (*optIn, error) {
 	return o, nil
 }
 
-// ConfirmLink gives the address that confirms a request; "" when there is none to confirm any more, or the key
-// that made its secret is gone. It is for whoever sends the mail.
-func (s *Server) ConfirmLink(confirm uuid.UUID) string {
-	for _, secret := range s.opt.Links.Codes(aboutOptIn(confirm)) {
-		if o, err := s.findOptIn(secret); err == nil && o.Used == 0 {
-			return s.opt.PublicURL + "/c/" + secret
+// ConfirmLink gives the address that a mail carries. mail.ErrGone: nothing is left to confirm, or the key that made
+// the link's secret is retired.
+func (s *Server) ConfirmLink(j mail.Job) (string, error) {
+	for _, secret := range s.opt.Links.Codes(aboutOptIn(j.ID)) {
+		o, err := s.findOptIn(secret)
+		switch {
+		case err == nil && o.Used == 0:
+			return s.opt.PublicURL + "/c/" + secret, nil
+		case err != nil && !errors.Is(err, ledger.ErrNotFound):
+			return "", err
 		}
 	}
-	return ""
+	return "", mail.ErrGone
 }
 
 // request records a choice that a mail has to confirm, and queues the mail unless enough have gone to the address,
@@ -142,11 +150,11 @@ func (s *Server) mailed(v *view, o *optIn, to consent.SubjectKey, ip netip.Addr,
 	if err != nil {
 		return err
 	}
-	job := s.opt.Mail.Note(Confirmation{Site: o.Site, Form: o.Form, Locale: o.Locale, Kind: o.Kind, To: o.Sealed, Confirm: o.Confirm, Created: now, Expires: o.Expires})
-	written, err := write(open, job, counted)
+	job := o.job(v, now)
+	written, err := write(open, s.opt.Mail.Note(job), counted)
 	if written && err == nil {
 		s.metrics.mails[mailQueued].Inc()
-		s.opt.Mail.Wake()
+		s.opt.Mail.Wake(job)
 	}
 	return err
 }
@@ -160,7 +168,7 @@ const (
 	mailsMinute    = 1.0 / 60
 	mailsSite      = 600
 	mailsSecond    = 10.0
-	spaceMailCount = "mails"
+	spaceMailCount = "mail-counts"
 )
 
 // What became of a mail; labels of a metric.

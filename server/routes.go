@@ -16,6 +16,7 @@ func (s *Server) routes() []route {
 
 		// With a token.
 		{method: post, path: "/v1/sites/:site/lookup", scope: "lookup", do: s.lookupMany},
+		{method: post, path: "/v1/sites/:site/contacts", scope: "record", do: s.contacts},
 		{method: post, path: "/v1/sites/:site/history", scope: "proofs", do: s.history},
 		{method: get, path: "/v1/sites/:site/proofs/:id", scope: "proofs", do: s.proof},
 		{method: get, path: "/v1/sites/:site/rates", scope: "rates", do: s.rates},

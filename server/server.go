@@ -24,7 +24,9 @@
 //	prompts.go    POST …/prompts      a display
 //	devices.go    GET  …/devices/…    a browser reads its own state
 //	wordings.go   GET  …/wordings/…   what a hash stands for
+//	question.go   what a lookup asks: purposes, or a channel and its uses
 //	lookup.go     GET  …/lookup       may I? for one; batch.go for up to 10,000
+//	contacts.go   POST …/contacts     people were in touch: what keeps a consent from running out
 //	history.go    POST …/history      all proofs of a subject; proofs.go for one
 //	rates.go      GET  …/rates        how many said yes
 //	links.go      POST …/links        addresses for senders
@@ -34,6 +36,9 @@
 //	centre.go     /p/…                the preference centre; export.go for a copy of everything
 //	unsubscribe.go /u/…               unsubscribing, by a person or by a mailbox provider
 //	hosted.go     what these pages share; deeds.go for the proofs made on them; tidy.go forgets what is over
+//	evidence.go   …/proofs/…/evidence a file for a stranger; dossier.go prints it, published.go logs what was shown
+//	receipt.go    …/proofs/…/receipt  a signed receipt for the person
+//	log.go        /log/…              the public log; verify.go the page that checks a file
 //	health.go     /healthz, /readyz; admin.go for the admin address; preview.go /preview/…, every look of a site
 //	docs.go       /docs and /openapi.yaml
 //
@@ -83,6 +88,7 @@ type Ledger interface {
 	AppendWith(ctx context.Context, p *consent.Proof, notes ...ledger.Note) (ledger.Receipt, error)
 	AppendPrompt(ctx context.Context, p *consent.Prompt) error
 	Publish(ctx context.Context, w *consent.Published) error
+	Announce(ctx context.Context, p *consent.Publication) error
 	Wording(site string, h consent.Hash) (*consent.Publication, error)
 	Standing(site string, key consent.SubjectKey, purpose string, now consent.Millis) (consent.Standing, bool, error)
 	State(site string, key consent.SubjectKey) (consent.State, error)
@@ -132,6 +138,9 @@ type Options struct {
 	// PublicURL is how people reach this server: https://consent.shop.example, without a slash at the end. Links in
 	// mails begin with it.
 	PublicURL string
+	Evidence  Evidence                             // nil: no public log, no evidence files
+	Receipts  Receipts                             // nil: no receipts
+	Pictures  func(h consent.Hash) ([]byte, error) // a snapshot by its hash, fs.ErrNotExist; nil: none
 
 	Country        func(netip.Addr) string // ISO 3166-1 alpha-2 or ""; nil: never known
 	TrustedProxies []netip.Prefix          // whose X-Forwarded-For is believed; none: nobody's
@@ -193,6 +202,7 @@ type Server struct {
 	ctx context.Context
 
 	many       sync.Pool // of *many: working memory of batches
+	several    sync.Pool // of *several: working memory of lookups of several purposes
 	candidates sync.Pool // of *admit.Candidate
 
 	draining atomic.Bool

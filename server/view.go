@@ -3,7 +3,6 @@ package server
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -21,6 +20,8 @@ type view struct {
 	shown   map[consent.Hash]*admit.Shown       // current wordings
 	docs    map[consent.Hash]*consent.Published // current wordings
 	asked   []asked                             // sorted by id
+	all     []*asked                            // all of them
+	devices []*asked                            // those a device decides on
 	scripts *scripts                            // built when they are asked for
 	hosted  func() (*hosted, error)             // prepares once, keeps the outcome
 
@@ -33,9 +34,11 @@ type view struct {
 
 // asked is a purpose a person decides on, ready to be answered about.
 type asked struct {
-	id   string
-	key  string // as a JSON member: `"newsletter":`
-	rule consent.Rule
+	id      string
+	key     string // as a JSON member: `"newsletter":`
+	channel consent.Channel
+	use     consent.Use
+	rule    consent.Rule
 }
 
 // site finds a site by a name that may be a view into a request.
@@ -100,22 +103,18 @@ func (s *Server) newView(st *site.Site) *view {
 	for i, id := range v.rules.Asked {
 		p, _ := st.Purpose(id)
 		key := append(consent.AppendJSONString(nil, id), ':')
-		v.asked = append(v.asked, asked{id: id, key: string(key), rule: consent.Rule{Lifetime: st.Lifetime(p), Inactive: p.Inactive,
-			Superseded: func(h consent.Hash) bool { return s.outdated(v, i, h) }}})
+		v.asked = append(v.asked, asked{id: id, key: string(key), channel: p.Channel, use: p.Use,
+			rule: consent.Rule{Lifetime: st.Lifetime(p), Inactive: p.Inactive, Superseded: func(h consent.Hash) bool { return s.outdated(v, i, h) }}})
+	}
+	for i := range v.asked {
+		v.all = append(v.all, &v.asked[i])
+		if p, _ := st.Purpose(v.asked[i].id); p.OnBanner() {
+			v.devices = append(v.devices, &v.asked[i])
+		}
 	}
 	v.scripts = newScripts(s.bundles, st)
 	v.hosted = sync.OnceValues(func() (*hosted, error) { return newHosted(st) })
 	return v
-}
-
-// purpose finds an asked purpose.
-func (v *view) purpose(id string) *asked {
-	for i := range v.asked {
-		if v.asked[i].id == id {
-			return &v.asked[i]
-		}
-	}
-	return nil
 }
 
 // publish makes the current wordings known to the ledger before anybody can answer them: a proof never names
@@ -167,32 +166,4 @@ func (s *Server) findShown(v *view, hash string) (*admit.Shown, error) {
 		v.older.Store(h, w)
 	}
 	return w, err
-}
-
-// pick chooses the asked purposes named; none named stands for all.
-func (v *view) pick(names []string) ([]*asked, error) {
-	if len(names) == 0 {
-		all := make([]*asked, len(v.asked))
-		for i := range v.asked {
-			all[i] = &v.asked[i]
-		}
-		return all, nil
-	}
-	picked := make([]*asked, 0, len(names))
-	var refusals []admit.Refusal
-	for i, name := range names {
-		p := v.purpose(name)
-		switch at := fmt.Sprintf("/purposes/%d", i); {
-		case p == nil:
-			refusals = append(refusals, admit.Refusal{Pointer: at, Code: admit.UnknownPurpose, Detail: "nobody is asked for it"})
-		case slices.Contains(picked, p):
-			refusals = append(refusals, admit.Refusal{Pointer: at, Code: codeDuplicatePurpose, Detail: "named twice"})
-		default:
-			picked = append(picked, p)
-		}
-	}
-	if refusals != nil {
-		return nil, invalid(refusals)
-	}
-	return picked, nil
 }

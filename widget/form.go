@@ -12,6 +12,7 @@ import (
 type formData struct {
 	ID       string            `json:"id"`
 	Yours    bool              `json:"yours"`
+	OptIn    bool              `json:"optin,omitempty"`
 	Fields   []formFieldData   `json:"fields"`
 	Purposes []formPurposeData `json:"purposes"`
 }
@@ -45,29 +46,30 @@ type formText struct {
 	Redirect string      `json:"redirect,omitempty"`
 }
 
-// formWords are the words of site.Words, group "form", that every form of ours needs besides its wording.
+// formWords are words of Site.Words, group "form", that forms of ours need besides their wording; those no form of
+// the site can come to need are empty.
 type formWords struct {
-	Optional     string `json:"optional"`
-	Missing      string `json:"missing"`
-	EmailInvalid string `json:"email_invalid"`
-	PhoneInvalid string `json:"phone_invalid"`
-	NoneTicked   string `json:"none_ticked"`
-	Sending      string `json:"sending"`
-	ThanksTitle  string `json:"thanks_title"`
-	Thanks       string `json:"thanks"`
-	MailboxTitle string `json:"mailbox_title"`
-	Mailbox      string `json:"mailbox"`
-	Change       string `json:"change_address"`
-	WaitingTitle string `json:"waiting_title"`
-	Waiting      string `json:"waiting"`
-	Retry        string `json:"retry"`
-	Refused      string `json:"refused"`
+	Optional     string `json:"optional,omitempty"`
+	Missing      string `json:"error_missing,omitempty"`
+	Email        string `json:"error_email,omitempty"`
+	Phone        string `json:"error_phone,omitempty"`
+	OneField     string `json:"error_one_field,omitempty"`
+	None         string `json:"error_none,omitempty"`
+	Sending      string `json:"sending,omitempty"`
+	Refused      string `json:"refused,omitempty"`
+	WaitingTitle string `json:"error_title,omitempty"`
+	Waiting      string `json:"waiting,omitempty"`
+	Retry        string `json:"retry,omitempty"`
+	ThanksTitle  string `json:"thanks_title,omitempty"`
+	Thanks       string `json:"thanks,omitempty"`
+	MailboxTitle string `json:"mailbox_title,omitempty"`
+	Change       string `json:"change_address,omitempty"`
 }
 
 // forms writes what the script knows of each form in every locale.
 func (d *siteData) forms(site *consent.Site) {
 	for _, f := range site.Forms {
-		data := formData{ID: f.ID, Yours: f.Markup == consent.MarkupYours}
+		data := formData{ID: f.ID, Yours: f.Markup == consent.MarkupYours, OptIn: f.DoubleOptIn && f.Markup != consent.MarkupYours}
 		for _, field := range f.Fields {
 			data.Fields = append(data.Fields, formFieldData{field.Kind, field.Required})
 		}
@@ -95,7 +97,7 @@ func formPurpose(p consent.Purpose, yours bool) formPurposeData {
 
 // forms writes the words of each form in one locale.
 func (d *localeData) forms(site *consent.Site, wordings []*consent.Published) error {
-	ours := false
+	var ours []consent.Form
 	for _, f := range site.Forms {
 		text := formText{}
 		if f.Markup != consent.MarkupYours {
@@ -103,14 +105,11 @@ func (d *localeData) forms(site *consent.Site, wordings []*consent.Published) er
 			if err != nil {
 				return fmt.Errorf("%w (form %s, locale %s)", err, f.ID, d.Lang)
 			}
-			text, ours = formTexts(f, w), true
+			text, ours = formTexts(f, w), append(ours, f)
 		}
 		d.Forms = append(d.Forms, text)
 	}
-	if !ours {
-		return nil
-	}
-	return d.formWords(site.Words)
+	return d.formWords(site.Words, ours)
 }
 
 func formTexts(f consent.Form, w *consent.Published) formText {
@@ -127,17 +126,34 @@ func formTexts(f consent.Form, w *consent.Published) formText {
 	return text
 }
 
-// formWords takes the words over; every locale of a site has all of them.
-func (d *localeData) formWords(words consent.Words) error {
+// formWords takes over the words that some of the forms may need.
+func (d *localeData) formWords(words consent.Words, ours []consent.Form) error {
 	w := &d.Words
-	for key, word := range map[string]*string{
-		"optional": &w.Optional, "missing": &w.Missing, "email_invalid": &w.EmailInvalid, "phone_invalid": &w.PhoneInvalid,
-		"none_ticked": &w.NoneTicked, "sending": &w.Sending, "thanks_title": &w.ThanksTitle, "thanks": &w.Thanks,
-		"mailbox_title": &w.MailboxTitle, "mailbox": &w.Mailbox, "change_address": &w.Change,
-		"waiting_title": &w.WaitingTitle, "waiting": &w.Waiting, "retry": &w.Retry, "refused": &w.Refused,
+	always := func(consent.Form) bool { return true }
+	optIn := func(f consent.Form) bool { return f.DoubleOptIn }
+	asks := func(test func(consent.Field) bool) func(consent.Form) bool {
+		return func(f consent.Form) bool { return slices.ContainsFunc(f.Fields, test) }
+	}
+	for _, word := range []struct {
+		key    string
+		to     *string
+		needed func(consent.Form) bool
+	}{
+		{"optional", &w.Optional, asks(func(f consent.Field) bool { return !f.Required })},
+		{"error_missing", &w.Missing, asks(func(f consent.Field) bool { return f.Required })},
+		{"error_email", &w.Email, asks(func(f consent.Field) bool { return f.Kind == consent.KindEmail })},
+		{"error_phone", &w.Phone, asks(func(f consent.Field) bool { return f.Kind == consent.KindPhone })},
+		{"error_one_field", &w.OneField, func(f consent.Form) bool { return len(f.Fields) > 1 }},
+		{"error_none", &w.None, always}, {"sending", &w.Sending, always}, {"refused", &w.Refused, always},
+		{"error_title", &w.WaitingTitle, always}, {"waiting", &w.Waiting, always}, {"retry", &w.Retry, always},
+		{"thanks_title", &w.ThanksTitle, always}, {"thanks", &w.Thanks, optIn},
+		{"mailbox_title", &w.MailboxTitle, optIn}, {"change_address", &w.Change, optIn},
 	} {
-		if *word = words.Of(d.Lang, "form."+key); *word == "" {
-			return fmt.Errorf("%w: no words form.%s in locale %s", ErrWordings, key, d.Lang)
+		if !slices.ContainsFunc(ours, word.needed) {
+			continue
+		}
+		if *word.to = words.Of(d.Lang, "form."+word.key); *word.to == "" {
+			return fmt.Errorf("%w: no words form.%s in locale %s", ErrWordings, word.key, d.Lang)
 		}
 	}
 	return nil

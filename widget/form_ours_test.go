@@ -75,7 +75,7 @@ func TestSigningUpWithTheKeyboardAlone(t *testing.T) {
 		t.Errorf("decisions %v", c.Decisions)
 	}
 	tab.Until(inForm("#change"))
-	if at := widgettest.Eval[string](tab, focused); at != "Check your inbox" {
+	if at := widgettest.Eval[string](tab, focused); at != "One more step" {
 		t.Errorf("the focus went to %q", at)
 	}
 	if said := widgettest.Eval[string](tab, inForm("[role=status]")+".textContent"); !strings.Contains(said, "camille@maison.example") {
@@ -175,15 +175,15 @@ func TestFaultsAreSaidWhereTheyAre(t *testing.T) {
 		}
 	}
 	click(tab, inForm("[type=submit]"))
-	check("nothing given", "email: This field is needed.; phone: This field is needed.; sms: Tick at least one box.; newsletter: Tick at least one box. @ email")
+	check("nothing given", "email: Give an e-mail address or a phone number.; phone: Give an e-mail address or a phone number.; sms: Tick at least one box.; newsletter: Tick at least one box. @ email")
 	enter(tab, "phone", "06 12")
 	click(tab, inForm("[name=sms]"))
 	click(tab, inForm("[type=submit]"))
-	check("half a number", "phone: This number is not complete. Example: +44 7911 123456 @ phone")
+	check("half a number", "phone: This number is not valid. Example: +33 6 39 98 12 34 @ phone")
 	enter(tab, "phone", "06 12 34 56 78")
 	check("a whole number", " @ phone")
 	enter(tab, "email", "a@b")
-	check("half an address", "email: This address is not complete. Example: name@example.com @ phone")
+	check("half an address", "email: This e-mail address is not valid. Example: name@example.com @ phone")
 	got(t, s, &s.consents, 0)
 	enter(tab, "email", "")
 	check("no address: one of the two is enough", " @ phone")

@@ -38,7 +38,7 @@ func formShop() *consent.Site {
 		{ID: "newsletter", Markup: consent.MarkupOurs, DoubleOptIn: true, Purposes: []string{"newsletter", "opens", "partners"},
 			Fields: []consent.Field{{Kind: consent.KindEmail, Required: true, Label: email, Hint: both("Pour vous envoyer la lettre, rien d’autre.", "To send you the letter, nothing else.")}},
 			Title:  both("Des nouvelles de l’atelier", "News from the workshop"), Text: both("Choisissez ce que vous voulez recevoir.", "Choose what you would like to receive."),
-			Submit: both("M’inscrire", "Sign up")},
+			Submit: both("M’inscrire", "Sign up"), Thanks: both("Nous vous envoyons un e-mail. Ouvrez-le et confirmez dans les 48 heures.", "We are sending you an e-mail. Open it and confirm within 48 hours.")},
 		{ID: "callback", Markup: consent.MarkupOurs, Purposes: []string{"sms", "newsletter"},
 			Fields: []consent.Field{{Kind: consent.KindEmail, Label: email}, {Kind: consent.KindPhone, Label: phone}},
 			Title:  both("Prévenez-moi", "Tell me"), Text: both("Quand la toile revient.", "When the cloth is back."), Submit: both("Prévenez-moi", "Tell me"),
@@ -57,20 +57,20 @@ func formShop() *consent.Site {
 
 // formWords are the words forms of ours need, as a site has them.
 const formWords = `optional: facultatif | optional
-missing: Ce champ est nécessaire. | This field is needed.
-email_invalid: Cette adresse n’est pas complète. Exemple : nom@exemple.fr | This address is not complete. Example: name@example.com
-phone_invalid: Ce numéro n’est pas complet. Exemple : +33 6 12 34 56 78 | This number is not complete. Example: +44 7911 123456
-none_ticked: Cochez au moins une case. | Tick at least one box.
+error_missing: Remplissez ce champ. | Fill in this field.
+error_email: Cette adresse e-mail n’est pas valable. Exemple : nom@exemple.fr | This e-mail address is not valid. Example: name@example.com
+error_phone: Ce numéro n’est pas valable. Exemple : +33 6 39 98 12 34 | This number is not valid. Example: +33 6 39 98 12 34
+error_one_field: Donnez une adresse e-mail ou un numéro de téléphone. | Give an e-mail address or a phone number.
+error_none: Cochez au moins une case. | Tick at least one box.
+error_title: Rien n’est encore envoyé | Nothing has been sent yet
 sending: Envoi en cours… | Sending…
-thanks_title: C’est enregistré | All done
-thanks: Vos choix sont enregistrés. | Your choices are saved.
-mailbox_title: Regardez votre boîte de réception | Check your inbox
-mailbox: Un e-mail est parti vers {address}. Ouvrez-le et confirmez avec le bouton qu’il contient. | An e-mail is on its way to {address}. Open it and confirm with the button in it.
-change_address: Corriger l’adresse | Correct the address
-waiting_title: Pas encore envoyé | Not sent yet
-waiting: La connexion ne répond pas. Vos choix restent dans ce navigateur et partiront dès qu’elle revient. | The connection does not answer. Your choices stay in this browser and will be sent as soon as it is back.
-retry: Réessayer maintenant | Try again now
-refused: Cela n’a pas pu être enregistré. Vérifiez ce que vous avez saisi. | This could not be saved. Check what you entered.`
+refused: L’enregistrement n’a pas pu se faire. Vérifiez ce que vous avez saisi, puis réessayez. | This could not be recorded. Check what you entered, then try again.
+waiting: La connexion ne répond pas. Vos choix restent dans ce navigateur et partiront dès qu’elle reviendra. | The connection does not answer. Your choices stay in this browser and will be sent as soon as it is back.
+retry: Réessayer | Try again
+thanks_title: Merci | Thank you
+thanks: Vos choix sont enregistrés. | Your choices have been recorded.
+mailbox_title: Encore une étape | One more step
+change_address: Corriger l’adresse | Correct the address`
 
 // takeWording is the edge's side of a wording made in a page: it has to be canonical and to fit the form.
 func (s *stand) takeWording(w http.ResponseWriter, r *http.Request) {
@@ -155,10 +155,7 @@ func speakArabicForms(site *consent.Site) {
 	}
 	site.Words["ar"] = map[string]string{}
 	for key := range site.Words["en"] {
-		site.Words["ar"][key] = map[string]string{"form.mailbox": "أرسلنا رسالة إلى {address}. افتحها وأكد.", "form.mailbox_title": "راجع بريدك"}[key]
-		if site.Words["ar"][key] == "" {
-			site.Words["ar"][key] = "كلمات قصيرة"
-		}
+		site.Words["ar"][key] = "كلمات قصيرة"
 	}
 }
 

@@ -168,9 +168,9 @@ const innerNames = `^(accept|allowed|always|asked|attribute|banner|bases|choice|
 	`embeds|flush|front|hashes|host|keep|leave|lifetimes|locales|necessary|once|policy|preferences|print|provider|` +
 	`purposes|query|refuse|root|rtl|save|services|showBanner|showPreferences|undo|` +
 	// of forms
-	`basis|change_address|displayed|doc|fail|fault|fields|forms|heard|hint|mailbox|mailbox_title|missing|` +
-	`none_ticked|objection|optional|proofs|record|redirect|refused|retry|revision|seen|sending|sent|` +
-	`thanks|thanks_title|waiting|waiting_title|words|yours)$`
+	`basis|change_address|displayed|doc|error_missing|error_none|error_one_field|error_title|fail|fault|fields|forms|` +
+	`mailbox_title|objection|optin|optional|proofs|record|redirect|refused|retry|revision|seen|sending|sent|thanks|thanks_title|` +
+	`waiting|words|yours)$`
 
 // markup is what changes how HTML reads an inline script (HTML, "restrictions for contents of script
 // elements"), besides the end tag, which esbuild escapes. It only ever stands in strings: the code has none.

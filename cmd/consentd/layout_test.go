@@ -25,10 +25,12 @@ var arrows = []struct{ from, to string }{
 	{"server", "server/..."},
 	{"server/admit", "server/wire"},
 	{"server/link", "server/keyfile"},
+	{"server/mail", "storage/ledger"}, // its jobs are notes, written in the batch of a proof
 	{"server/site", "server/keyfile"},
 	{"server/token", "server/keyfile"},
 	{"server/...", "storage/consent"},
 	{"server", "storage/ledger"},
+	{"server", "storage/evidence"},
 	{"server", "storage/warehouse"},
 	{"server/...", "widget"},
 	{"widget/...", "storage/consent"},
@@ -49,6 +51,7 @@ var soleImporters = map[string]string{
 	"github.com/ebitengine/purego":            "storage/engine",
 	"github.com/goccy/go-yaml":                "server/site server cmd/consentd",
 	"github.com/gofiber/fiber/v2":             "server bench",
+	"github.com/wneessen/go-mail":             "server/mail",
 	"github.com/alecthomas/kong":              "cmd/consentd",
 	"github.com/oschwald/maxminddb-golang/v2": "cmd/consentd",
 }

@@ -73,3 +73,6 @@ func (d *Draft) Problem(s Severity, code, key, format string, args ...any) Probl
 	at := d.places.where(key)
 	return Problem{File: d.File, Line: at.line, Column: at.column, Severity: s, Code: code, Key: key, Text: fmt.Sprintf(format, args...)}
 }
+
+// Sorted orders problems by place, errors before warnings at the same one.
+func Sorted(ps []Problem) []Problem { return sorted(ps) }

@@ -1,5 +1,5 @@
 // Package token issues and verifies the API tokens of consentd: JSON Web Tokens signed with Ed25519, that name
-// the sites and the scopes their holder may use.
+// the sites and the scopes their holder may use. It also signs receipts, with keys of their own.
 //
 // It guarantees that a token is accepted only when its type, algorithm, key, signature, issuer, audience, times
 // and id are all as this package writes them; that a revoked token, or one whose key was retired, is refused at
@@ -14,6 +14,7 @@
 //	token.go    Grant, Claims and what they allow; the limits
 //	ring.go     Ring: the signing keys of a directory, rotation, notice of changes made by others
 //	issue.go    Issue
+//	receipt.go  SignReceipt and JWKS: a ring of another directory, for receipts
 //	verify.go   Verify, step by step
 //	cache.go    verified tokens, remembered for a short time
 //	revoked.go  the directory of revoked ids

@@ -76,7 +76,8 @@ func styled(rules string) func(string) string {
 }
 
 func TestEveryThemeAFileMayHaveIsFine(t *testing.T) {
-	themes := []widget.Theme{{}, {Layout: widget.LayoutBox, Radius: "0", Space: "12px"}, {Layout: widget.LayoutModal, Radius: "32px", Space: "40px"}}
+	themes := []widget.Theme{{}, {Layout: widget.LayoutBox, Radius: "0", Space: "12px"}, {Layout: widget.LayoutModal, Radius: "32px", Space: "40px"},
+		{Radius: "57px"}, {Layout: widget.LayoutBox, Radius: "57px"}, {Layout: widget.LayoutModal, Radius: "40px", Space: "12px"}} // the roundest server/site lets through
 	var pages []Page
 	for _, theme := range themes {
 		pages = append(pages, page(t, theme, same))

@@ -26,13 +26,13 @@ export function formAsk(form: FormSite, text: FormText, words: FormWords): FormA
   const fields: FormField[] = [];
   const blanks = () => every(fields, (f) => !f.input.value.trim());
   each(form.fields, ({ kind, required }, i) => {
-    fields[i] = formField(kind, text.fields[i]!, words, required, () => required || blanks());
+    fields[i] = formField(kind, text.fields[i]!, words, required, blanks);
   });
   const none = element('p', { class: 'error', id: 'none' });
 
   function ticked(): boolean {
     const no = boxes[0] && every(boxes, (box) => !box.checked);
-    none.textContent = no ? words.none_ticked : '';
+    none.textContent = no ? words.error_none : '';
     each(boxes, (box) => box.setAttribute('aria-invalid', '' + !!no));
     return !no;
   }

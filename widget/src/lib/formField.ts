@@ -14,8 +14,14 @@ export interface FormField {
 // The edge decides what an address is (consent.ParseSubject). These find what was left half done.
 const whole = { email: /^[^\s@]+@[^\s@.]+(\.[^\s@.]+)+$/, phone: /(\d\D*){6}/ };
 
-/** Makes a field. needed says whether it may not be left empty now: of several, one may be enough. */
-export function formField(kind: Identifier, words: readonly [label: string, hint: string], text: FormWords, required: boolean, needed: () => boolean): FormField {
+/** Makes a field. Of several that are not required one is needed: alone says that no other was given either. */
+export function formField(
+  kind: Identifier,
+  said: readonly [label: string, hint: string],
+  words: FormWords,
+  required: boolean,
+  alone: () => boolean,
+): FormField {
   const error = element('p', { class: 'error', id: kind + '-error' });
   const input = element('input', {
     id: kind,
@@ -26,7 +32,7 @@ export function formField(kind: Identifier, words: readonly [label: string, hint
     'aria-describedby': `${kind}-hint ${kind}-error`,
     'aria-required': '' + required,
   });
-  const invalid = text[`${kind}_invalid`];
+  const invalid = words[`error_${kind}`]!;
 
   function say(what: string): boolean {
     error.textContent = what;
@@ -35,7 +41,8 @@ export function formField(kind: Identifier, words: readonly [label: string, hint
   }
   function check(): boolean {
     const value = input.value.trim();
-    return say(value ? (whole[kind].test(value) ? '' : invalid) : needed() ? text.missing : '');
+    const lacking = required ? words.error_missing! : alone() ? words.error_one_field! : '';
+    return say(!value ? lacking : whole[kind].test(value) ? '' : invalid);
   }
   input.onchange = () => input.value && check();
   input.oninput = () => error.textContent && check();
@@ -47,8 +54,8 @@ export function formField(kind: Identifier, words: readonly [label: string, hint
     box: element(
       'div',
       { class: 'field' },
-      element('label', { for: kind }, words[0], !required && element('small', {}, text.optional)),
-      element('p', { class: 'hint', id: kind + '-hint' }, words[1]),
+      element('label', { for: kind }, said[0], !required && element('small', {}, words.optional)),
+      element('p', { class: 'hint', id: kind + '-hint' }, said[1]),
       input,
       error,
     ),

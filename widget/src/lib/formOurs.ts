@@ -1,4 +1,5 @@
 import { button } from './button';
+import { each } from './each';
 import { element } from './element';
 import { every } from './every';
 import { formAsk } from './formAsk';
@@ -42,10 +43,11 @@ export function formOurs(place: HTMLElement, form: FormSite, speaks: LocaleText,
   }
 
   /** Shows what came of it in place of the questions. The focus follows, if it was here. */
-  function show(status: 'recorded' | 'pending' | 'waiting', title: string, said: string, more: Node | string): void {
+  function show(status: 'recorded' | 'pending' | 'waiting', title: string | undefined, said: string | undefined, ...more: (Node | string)[]): void {
     const heading = element('h2', { tabindex: '-1' }, title);
     const here = root.activeElement;
-    outcome.replaceChildren(formIcon(status), heading, element('p', {}, said), more);
+    outcome.replaceChildren(formIcon(status), heading, element('p', {}, said));
+    each(more, (part) => outcome.append(part));
     ask.box.hidden = true;
     if (here) heading.focus();
   }
@@ -64,22 +66,21 @@ export function formOurs(place: HTMLElement, form: FormSite, speaks: LocaleText,
 
     function settle(): void {
       work(false);
-      const address = who.email ?? '';
       if (is('refused')) {
         const wrong = root.querySelector<HTMLElement>('[aria-invalid=true]');
         again(wrong ? '' : words.refused);
         wrong?.focus();
       } else if (is('waiting')) {
         kept = true;
-        show('waiting', words.waiting_title, words.waiting, button('retry', words.retry, edge.flush));
+        show('waiting', words.error_title, words.waiting, button('retry', words.retry, edge.flush));
       } else if (text.redirect && !kept) location.assign(text.redirect);
       else if (is('pending')) {
-        const change = button('change', words.change_address, () => {
+        const change = button('change', words.change_address!, () => {
           again();
           root.querySelector('input')!.focus();
         });
-        show('pending', words.mailbox_title, (text.thanks ?? words.mailbox).replace('{address}', () => address), change);
-      } else show('recorded', words.thanks_title, text.thanks ?? words.thanks, '');
+        show('pending', words.mailbox_title, text.thanks, element('b', {}, who.email), change);
+      } else show('recorded', words.thanks_title, form.optin ? words.thanks : text.thanks);
     }
 
     edge.record(shown, { who, decisions: ask.decisions(), prompt, trap: trap.value, took: Date.now() - since }, (kind, status, wrong) => {

@@ -70,6 +70,8 @@ export interface FormSite {
   readonly id: string;
   /** The page draws it. */
   readonly yours: boolean;
+  /** A yes has to be confirmed by answering a mail. */
+  readonly optin?: boolean;
   readonly fields: readonly { readonly kind: Identifier; readonly required: boolean }[];
   /** Of a form of ours: asked, on and services. Of the page's own: basis and objection. */
   readonly purposes: readonly {
@@ -91,28 +93,27 @@ export interface FormText {
   readonly policy: readonly [text: string, href: string];
   readonly fields: readonly (readonly [label: string, hint: string])[];
   readonly purposes: readonly (readonly [title: string, text: string])[];
-  readonly thanks?: string;
+  readonly thanks: string;
   readonly redirect?: string;
 }
 
-/** What every form of ours says besides. */
+/** What forms of ours say besides; what none of a site's can come to say is missing. */
 export interface FormWords {
-  readonly optional: string;
-  readonly missing: string;
-  readonly email_invalid: string;
-  readonly phone_invalid: string;
-  readonly none_ticked: string;
+  readonly optional?: string;
+  readonly error_missing?: string;
+  readonly error_email?: string;
+  readonly error_phone?: string;
+  readonly error_one_field?: string;
+  readonly error_none: string;
   readonly sending: string;
-  readonly thanks_title: string;
-  readonly thanks: string;
-  readonly mailbox_title: string;
-  /** {address} stands for the address. */
-  readonly mailbox: string;
-  readonly change_address: string;
-  readonly waiting_title: string;
+  readonly refused: string;
+  readonly error_title: string;
   readonly waiting: string;
   readonly retry: string;
-  readonly refused: string;
+  readonly thanks_title: string;
+  readonly thanks?: string;
+  readonly mailbox_title?: string;
+  readonly change_address?: string;
 }
 
 /** What came of a proof: pending until a mail is answered, waiting for the edge, refused by it. */
