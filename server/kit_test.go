@@ -33,6 +33,7 @@ type kit struct {
 	sites  *site.Registry
 	ring   *token.Ring
 	links  *link.Ring
+	mail   *mailbox
 	tokens map[string]string // by scope, for site demo
 	log    *storagetest.Log
 	clock  *clock
@@ -89,6 +90,8 @@ func prepareServer(t testing.TB, change ...func(*Options)) *kit {
 	}
 	o := Options{Ledger: k.ledger, Sites: k.sites, Tokens: k.ring, Seal: seal, Links: k.links, PublicURL: "https://consent.example", Version: "test", Metrics: prometheus.NewRegistry(),
 		Log: slog.New(slog.NewTextHandler(k.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	k.mail = openMailbox(t, k, seal)
+	o.Mail = k.mail.queue
 	for _, c := range change {
 		c(&o)
 	}
@@ -109,6 +112,7 @@ func start(t testing.TB, change ...func(*Options)) *kit {
 	k.rules = loadContract(t)
 	served := make(chan error, 1)
 	go func() { served <- k.Serve(ln) }()
+	k.mail.open(t)
 	k.url = "http://" + ln.Addr().String()
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
