@@ -155,6 +155,9 @@ func (s *Server) decide(c *fiber.Ctx, _ *view) error {
 	if err != nil {
 		return err
 	}
+	if err := s.publish(vis.v); err != nil { // what the page shows is found below by its hash
+		return err
+	}
 	switch values["do"] {
 	case "on", "off":
 		return s.switchOne(vis, values)

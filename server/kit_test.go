@@ -78,6 +78,7 @@ func prepareServer(t testing.TB, change ...func(*Options)) *kit {
 	if k.ring, err = token.OpenRing(filepath.Join(t.TempDir(), "tokens")); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { k.ring.Close() })
 	for _, scope := range token.Scopes() {
 		k.tokens[scope] = k.issue(token.Grant{Name: scope, Sites: []string{"demo"}, Scopes: []string{scope}, TTL: time.Hour})
 	}

@@ -32,6 +32,21 @@ type keeper struct {
 	entered chan struct{} // told when an Append waits
 	fail    error
 	panics  bool
+
+	failAfter int // AppendWith fails once it was called as often; 0: never
+}
+
+func (l *keeper) AppendWith(ctx context.Context, p *consent.Proof, notes ...ledger.Note) (ledger.Receipt, error) {
+	l.mu.Lock()
+	fail := l.failAfter
+	if l.failAfter > 0 {
+		l.failAfter++
+	}
+	l.mu.Unlock()
+	if fail > 1 {
+		return ledger.Receipt{}, ledger.ErrBusy
+	}
+	return l.Ledger.AppendWith(ctx, p, notes...)
 }
 
 func (l *keeper) Append(ctx context.Context, p *consent.Proof) (ledger.Receipt, error) {

@@ -91,6 +91,9 @@ func (s *Server) unsubscribe(c *fiber.Ctx, _ *view) error {
 	if err != nil {
 		return err
 	}
+	if err := s.publish(vis.v); err != nil {
+		return err
+	}
 	shown, err := vis.ending()
 	if err != nil {
 		return err
