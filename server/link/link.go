@@ -78,14 +78,21 @@ const maxText = 6 << 10
 
 // Append seals t under the newest key and appends its text form.
 func (r *Ring) Append(b []byte, t *Token) []byte {
-	var plainRoom, sealedRoom [512]byte
-	plain := t.append(plainRoom[:0])
+	w, _ := r.work.Get().(*work)
+	if w == nil {
+		w = new(work)
+	}
+	defer r.work.Put(w)
+	w.plain = t.append(w.plain[:0])
 	k := r.state.Load().newest
-	sealed := append(sealedRoom[:0], version)
-	sealed = binary.BigEndian.AppendUint16(sealed, k.number)
-	sealed = k.aead.Seal(sealed, nil, plain, sealed[:headerSize])
-	return base64.RawURLEncoding.AppendEncode(b, sealed)
+	w.sealed = append(w.sealed[:0], version)
+	w.sealed = binary.BigEndian.AppendUint16(w.sealed, k.number)
+	w.sealed = k.aead.Seal(w.sealed, nil, w.plain, w.sealed[:headerSize])
+	return base64.RawURLEncoding.AppendEncode(b, w.sealed)
 }
+
+// work is the memory of one sealing, reused by later ones.
+type work struct{ plain, sealed []byte }
 
 // Seal gives the text form of t, sealed under the newest key.
 func (r *Ring) Seal(t *Token) string { return string(r.Append(nil, t)) }

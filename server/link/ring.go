@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"math"
+	"sync"
 	"sync/atomic"
 
 	"github.com/consentd/consentd/server/keyfile"
@@ -19,6 +20,7 @@ import (
 type Ring struct {
 	dir   *keyfile.Dir
 	state atomic.Pointer[keys] // replaced as a whole by Reload
+	work  sync.Pool            // of *work
 }
 
 type keys struct {
