@@ -172,6 +172,7 @@ type Server struct {
 	promptSteps []admit.Step
 	pages       pages
 	bundles     *widget.Cache
+	announced   sync.Map // Hash of each script this process has logged
 	previewer   previewer
 
 	// ctx is what the ledger is called with. It is never cancelled: a request's own context (fasthttp ends it when
