@@ -21,7 +21,7 @@ import (
 	"github.com/consentd/consentd/widget/widgettest"
 )
 
-var chromium = sync.OnceValues(widgettest.Start)
+var chromium = sync.OnceValues(func() (*widgettest.Browser, error) { return widgettest.Start() })
 
 func TestMain(m *testing.M) {
 	code := m.Run()
