@@ -124,11 +124,8 @@ func TestSettingByProgram(t *testing.T) {
 		t.Errorf("consent %+v", c)
 	}
 	tab.NothingShown()
-	widgettest.Eval[bool](tab, `(consentd.identify("customer-42"), consentd.set({ads: false}), true)`)
+	widgettest.Eval[bool](tab, `(consentd.set({ads: false}), true)`)
 	if c := got(t, s, &s.consents, 3)[2]; c.Decisions["ads"] {
 		t.Errorf("consent %+v", c)
-	}
-	if widgettest.Eval[string](tab, `consentd.external`) != "customer-42" {
-		t.Error("identify has kept nothing")
 	}
 }

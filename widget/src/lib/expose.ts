@@ -19,7 +19,7 @@ export function expose(session: Session): void {
     acceptAll: guard(session.accept),
     refuseAll: guard(session.refuse),
     withdraw: guard(session.withdraw),
-    identify: guard((id: string) => (api['external'] = id)),
+    ...(USES_IDENTIFY && { identify: session.identify }),
     on(event: string, fn: (choice: Choice | undefined) => void): () => void {
       const name = 'consentd:' + event;
       const listener = (e: Event) => fn((e as CustomEvent<Choice | undefined>).detail);

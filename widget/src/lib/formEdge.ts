@@ -50,10 +50,10 @@ export function formEdge(edge: string, begun: Session): FormEdge {
   let sending: Promise<void> | undefined;
   const flush = () => (sending ??= sent.flush().finally(() => (sending = undefined)));
 
-  /** The device, where its visitor has agreed to something: whoever refused everything is not to be recognised. */
+  /** The device, where its visitor has agreed to something: whoever refused everything is not to be recognised, and an account is no device. */
   function device(): string | undefined {
     const choice = begun.choice();
-    return choice && !every(Object.keys(choice.decisions), (id) => !choice.decisions[id]) ? choice.device : undefined;
+    return choice && !every(Object.keys(choice.decisions), (id) => !choice.decisions[id]) ? choice.device || undefined : undefined;
   }
 
   async function display({ hash, doc }: FormShown, prompt: string): Promise<void> {

@@ -12,6 +12,7 @@ import { pageAddress } from './pageAddress';
 import { post } from './post';
 import { readChoice } from './readChoice';
 import { signals } from './signals';
+import { signedIn } from './signedIn';
 import { stage } from './stage';
 import { storageKey } from './storageKey';
 import type { Choice, ConsentPost, Decisions, LocaleText, Method, Surface } from './types';
@@ -29,6 +30,8 @@ export interface Session {
   refuse(): void;
   withdraw(): void;
   set(some: Decisions): void;
+  /** Takes over the choice of the account a token stands for; null: nobody is signed in any more. */
+  identify?(token: string | null): void;
 }
 
 /** Starts the session: asks unless a choice is in force, lets through what it allows, sends what waits. */
@@ -43,9 +46,10 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
   const sent = outbox(storageKey + '_outbox', edge);
   const prompts: { [surface: string]: string } = {}; // ids of this page's displays
   const lost: { [purpose: string]: boolean } = {}; // taken back on this page
+  const person = USES_IDENTIFY ? signedIn(edge) : undefined!; // never used without
   let kept = readChoice();
 
-  const choice = () => (kept?.print === site.print ? kept : undefined);
+  const choice = () => (USES_IDENTIFY && person.choice()) || (kept?.print === site.print ? kept : undefined);
   const decided = (): Decisions => choice()?.decisions ?? {};
   const complete = () => every(asked, (id) => decided()[id] !== undefined);
   const pass = gate(allowed, nonce, (el, purpose, once) =>
@@ -77,14 +81,15 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
     const device = kept?.device ?? uuid();
     const wording = text.hashes[surface];
     const was = decided();
-    kept = { device, at: before?.at ?? at, print: site.print, wording: wording ?? surface, decisions: { ...before?.decisions, ...decisions } };
-    writeChoice(kept);
+    const made = { device, at: before?.at ?? at, print: site.print, wording: wording ?? surface, decisions: { ...before?.decisions, ...decisions } };
+    if (USES_IDENTIFY && person.choice()) person.keep(made);
+    else writeChoice((kept = made));
     const body: ConsentPost = {
-      id: uuid(Date.now()), subject: { device }, surface, method, decisions, wording,
+      id: uuid(Date.now()), subject: USES_IDENTIFY ? person.subject(device) : { device }, surface, method, decisions, wording,
       locale: text.lang, page: pageAddress(), prompt: prompts[surface],
     };
-    sent.add(json(body));
-    void sent.flush();
+    (USES_IDENTIFY ? person.out(sent) : sent).add(json(body));
+    void (USES_IDENTIFY ? person.out(sent) : sent).flush();
     settled(was);
   }
 
@@ -156,6 +161,14 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
   void sent.flush();
 
   return {
+    ...(USES_IDENTIFY && {
+      identify: guard(async (token: string | null) => {
+        const was = decided();
+        if (!(await person.become(token, kept?.device))) return;
+        settled(was);
+        if (!complete()) ask();
+      }),
+    }),
     choice,
     allowed,
     open,

@@ -1,11 +1,11 @@
 // Pages without storage (private modes, sandboxed frames) get a memory that lasts as long as the page.
 const memory = new Map<string, string>();
 
-/** localStorage that never throws. */
+/** localStorage that never throws. What is kept of an account (signedIn) is in sessionStorage, and goes with the tab. */
 export const storage = {
   get(key: string): string {
     try {
-      return localStorage.getItem(key) ?? '';
+      return (USES_IDENTIFY && /_account/.test(key) ? sessionStorage : localStorage).getItem(key) ?? '';
     } catch {
       return memory.get(key) ?? '';
     }
@@ -13,8 +13,8 @@ export const storage = {
   /** An empty value removes the key. */
   set(key: string, value: string): void {
     try {
-      if (value) localStorage.setItem(key, value);
-      else localStorage.removeItem(key);
+      if (value) (USES_IDENTIFY && /_account/.test(key) ? sessionStorage : localStorage).setItem(key, value);
+      else (USES_IDENTIFY && /_account/.test(key) ? sessionStorage : localStorage).removeItem(key);
     } catch {
       memory.set(key, value);
     }
