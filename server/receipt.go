@@ -184,7 +184,7 @@ func (x *receipt) claims(profile string) object {
 		claims = x.iso27560()
 	}
 	claims["iss"], claims["sub"], claims["jti"] = evidence.EdgeName(x.r.Edge), x.subject, x.r.ID.String()
-	claims["iat"] = x.r.RecordedAt / 1000
+	claims["iat"] = int64(x.r.RecordedAt) / 1000
 	decisions := object{}
 	for _, d := range x.r.Decisions {
 		decisions[d.Purpose] = map[bool]string{true: "granted", false: "denied"}[d.Granted]
@@ -223,7 +223,7 @@ func (x *receipt) kantara() object {
 	}
 	c := x.v.site.Controller
 	return object{
-		"version": "KI-CR-v1.1.0", "jurisdiction": x.jurisdiction(), "consentTimestamp": x.r.RecordedAt / 1000,
+		"version": "KI-CR-v1.1.0", "jurisdiction": x.jurisdiction(), "consentTimestamp": int64(x.r.RecordedAt) / 1000,
 		"collectionMethod": "web " + x.r.Surface, "consentReceiptID": x.r.ID.String(), "language": x.r.Locale, "piiPrincipalId": x.subject,
 		"piiControllers": []object{{"piiController": c.Name, "contact": c.Contact, "onBehalf": false}},
 		"policyUrl":      x.policy, "services": []object{{"service": x.v.site.Name, "purposes": purposes}}, "sensitive": false, "spiCat": []string{},
