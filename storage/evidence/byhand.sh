@@ -16,7 +16,7 @@ echo "text $wording"
 
 # The entry: a leaf is the SHA-256 of a zero byte and the facts.
 { printf '\0'; take '.evidence.proofs[0].facts'; } | hash >"$work/node"
-echo "leaf $(xxd -p -c 64 "$work/node")"
+echo "leaf $(od -An -v -tx1 "$work/node" | tr -d ' \n')"
 
 # Its place: the audit path leads from the leaf to the root that the checkpoint names (RFC 9162, 2.1.3.2).
 take '.evidence.logs.proofs.checkpoint' >"$work/note"
@@ -40,6 +40,6 @@ echo "root $(base64 <"$work/node")"
 # Ed25519 key stand behind 12 that say so.
 sed '/^$/,$d' "$work/note" >"$work/text"
 sed -n '$p' "$work/note" | cut -d ' ' -f 3 | base64 -d | tail -c 64 >"$work/signature"
-{ xxd -r -p <<<302a300506032b6570032100; cut -d + -f 3- <<<"$key" | base64 -d | tail -c 32; } >"$work/key"
+{ printf '\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00'; cut -d + -f 3- <<<"$key" | base64 -d | tail -c 32; } >"$work/key"
 openssl pkeyutl -verify -pubin -keyform DER -inkey "$work/key" -rawin -in "$work/text" -sigfile "$work/signature" >/dev/null
 echo "signed by $key"
