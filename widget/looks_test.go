@@ -3,7 +3,6 @@ package widget_test
 import (
 	"fmt"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -12,9 +11,6 @@ import (
 	"github.com/consentd/consentd/widget"
 	"github.com/consentd/consentd/widget/widgettest"
 )
-
-// still is true when nothing of the widget moves any more.
-const still = widgettest.Root + `.getAnimations({subtree: true}).every(a => a.playState === "finished")`
 
 // A small page without faults of its own: what axe finds is the widget's.
 const plain = `<header><a href="/">Maison Alba</a></header><main><h1>Linen</h1><p>Woven in the north.</p></main>`
@@ -178,56 +174,6 @@ func TestNoChoiceIsLesserThanAnother(t *testing.T) {
 				}
 			}
 		}
-	}
-}
-
-type violation struct {
-	ID, Impact, Help string
-	Nodes            []struct{ HTML, FailureSummary string }
-}
-
-func TestAccessibility(t *testing.T) {
-	axe, err := os.ReadFile("node_modules/axe-core/axe.min.js")
-	if err != nil {
-		t.Fatalf("axe-core is not installed: run npm ci --prefix widget (%v)", err)
-	}
-	_, tab := visit(t, page{body: embedded})
-	tab.BannerShown()
-	tab.Until(standIn("film"))
-	widgettest.Eval[bool](tab, string(axe)+";true")
-	violations := func() []violation {
-		tab.Until(still)
-		return widgettest.Eval[[]violation](tab, `axe.run(document).then(r => r.violations)`)
-	}
-	everywhere := func(surface string) {
-		for _, c := range []struct {
-			feature, value string
-			width, height  int64
-		}{
-			{"prefers-color-scheme", "light", 1280, 800},
-			{"prefers-color-scheme", "dark", 1280, 800},
-			{"prefers-color-scheme", "light", 320, 568},
-			{"prefers-color-scheme", "dark", 375, 740},
-			{"forced-colors", "active", 640, 400}, // 1280 × 800 at 200 %
-			{"prefers-color-scheme", "light", 640, 400},
-		} {
-			tab.Width(c.width, c.height, false)
-			tab.Prefer(c.feature, c.value)
-			for _, v := range violations() {
-				t.Errorf("%s, %s %s at %d × %d: %s (%s): %s %+v", surface, c.feature, c.value, c.width, c.height, v.ID, v.Impact, v.Help, v.Nodes)
-			}
-		}
-	}
-	everywhere("banner and placeholders")
-	tab.Press("#choose")
-	tab.PreferencesShown()
-	everywhere("preferences")
-
-	// The control: a label made pale is found.
-	tab.Prefer("prefers-color-scheme", "light")
-	widgettest.Eval[bool](tab, `((`+widgettest.Find("dialog #refuse")+`).style.color = "#444", true)`)
-	if all := violations(); len(all) != 1 || all[0].ID != "color-contrast" {
-		t.Errorf("the pale label: %+v", all)
 	}
 }
 

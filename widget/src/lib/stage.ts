@@ -15,7 +15,9 @@ export interface Stage {
 }
 
 /**
- * Builds surfaces in a shadow root at the start of the document, which exists only while something is shown; reopen, where the site wants a button for it, is shown whenever nothing else is.
+ * Builds surfaces in a shadow root at the start of the document, which exists only while something is shown. reopen,
+ * where the site wants a button for it, is there once the banner is not: also behind the preferences, which give the
+ * focus back to it.
  */
 export function stage(text: LocaleText, reopen: () => void): Stage {
   let host: HTMLElement | undefined;
@@ -25,7 +27,6 @@ export function stage(text: LocaleText, reopen: () => void): Stage {
   let small: HTMLElement | undefined;
 
   function raise(): ShadowRoot {
-    small?.remove();
     if (host) return root;
     ({ host, root } = shadow('consentd-widget', text));
     parent().prepend(host);
@@ -34,8 +35,9 @@ export function stage(text: LocaleText, reopen: () => void): Stage {
 
   function lower(): void {
     if (first || dialog) return;
-    if (USES_REOPEN) raise().append((small = element('aside', {}, button('reopen', text.reopen!, reopen))));
-    else {
+    if (USES_REOPEN) {
+      if (!small) raise().append((small = element('aside', {}, button('reopen', text.reopen!, reopen))));
+    } else {
       host?.remove();
       host = undefined;
     }
@@ -66,10 +68,12 @@ export function stage(text: LocaleText, reopen: () => void): Stage {
     },
     front: () => (dialog ? 'preferences' : first && 'banner'),
     clear() {
-      first?.remove();
+      const asked = first;
       first = undefined;
-      if (dialog) dialog.close(); // its close event lowers
-      else lower();
+      dialog?.close(); // its close event lowers
+      if (USES_MODAL) (asked as HTMLDialogElement | undefined)?.close(); // which gives the focus back to the page
+      asked?.remove();
+      if (!dialog) lower();
     },
   };
 }
