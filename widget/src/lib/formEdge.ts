@@ -52,7 +52,7 @@ export function formEdge(edge: string, begun: Session): FormEdge {
 
   /** The device, where its visitor has agreed to something: whoever refused everything is not to be recognised, and an account is no device. */
   function device(): string | undefined {
-    const choice = begun.choice();
+    const choice = begun.get();
     return choice && !every(Object.keys(choice.decisions), (id) => !choice.decisions[id]) ? choice.device || undefined : undefined;
   }
 

@@ -6,6 +6,7 @@ import { forget } from './forget';
 import { gate } from './gate';
 import { guard } from './guard';
 import { json } from './json';
+import { later } from './later';
 import { migrated } from './migrated';
 import { outbox } from './outbox';
 import { pageAddress } from './pageAddress';
@@ -19,15 +20,15 @@ import type { Choice, ConsentPost, Decisions, LocaleText, Method, Surface } from
 import { uuid } from './uuid';
 import { writeChoice } from './writeChoice';
 
-/** One page's dealings with one visitor. */
+/** One page's dealings with one visitor: what window.consentd offers under the same names (consentd.d.ts). */
 export interface Session {
   /** The choice in force. */
-  choice(): Choice | undefined;
+  get(): Choice | undefined;
   /** Whether purpose may be acted on now. */
-  allowed(purpose: string): boolean;
+  has(purpose: string): boolean;
   open(): void;
-  accept(): void;
-  refuse(): void;
+  acceptAll(): void;
+  refuseAll(): void;
   withdraw(): void;
   set(some: Decisions): void;
   /** Takes over the choice of the account a token stands for; null: nobody is signed in any more. */
@@ -42,16 +43,17 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
     return decisions;
   };
   const asked = Object.keys(all(false));
-  const shown = stage(text, guard(open));
+  const shown = stage(text, open);
   const sent = outbox(storageKey + '_outbox', edge);
   const prompts: { [surface: string]: string } = {}; // ids of this page's displays
   const lost: { [purpose: string]: boolean } = {}; // taken back on this page
   const person = USES_IDENTIFY ? signedIn(edge) : undefined!; // never used without
-  let kept = readChoice();
+  let kept = readChoice(USES_DOMAIN);
 
   const choice = () => (USES_IDENTIFY && person.choice()) || (kept?.print === site.print ? kept : undefined);
   const decided = (): Decisions => choice()?.decisions ?? {};
-  const complete = () => every(asked, (id) => decided()[id] !== undefined);
+  const complete = (decisions: Decisions) => every(asked, (id) => decisions[id] !== undefined);
+  const agree = (surface: Surface) => decide(surface, 'accept_all', all(true));
   const pass = gate(allowed, nonce, (el, purpose, once) =>
     USES_EMBEDS
       ? embed(
@@ -71,13 +73,14 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
   function displayed(surface: Surface): void {
     if (prompts[surface]) return;
     const prompt = (prompts[surface] = uuid());
-    const body = json({ prompt, surface, wording: text.hashes[surface], locale: text.lang, page: pageAddress() });
-    setTimeout(() => void post(edge + 'prompts', body)); // what is displayed comes first
+    const page = pageAddress();
+    // After the frame it is displayed with, and no later: who leaves at once was asked all the same.
+    setTimeout(() => post(edge + 'prompts', json({ prompt, surface, wording: text.hashes[surface], locale: text.lang, page })));
   }
 
   /** Keeps decisions and reports them. A part of them changes nothing about when the rest was decided. */
   function decide(surface: Surface, method: Method, decisions: Decisions, at = Date.now()): void {
-    const before = every(asked, (id) => decisions[id] !== undefined) ? undefined : choice();
+    const before = complete(decisions) ? undefined : choice();
     const device = kept?.device ?? uuid();
     const wording = text.hashes[surface];
     const was = decided();
@@ -96,31 +99,32 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
   function settled(was: Decisions): void {
     let less = false;
     each(asked, (id) => was[id] && !allowed(id) && (less = lost[id] = true));
-    if (complete()) shown.clear();
+    if (complete(decided())) shown.clear();
     pass();
-    act();
+    tell();
+    if (USES_COOKIES) forget(allowed);
     document.dispatchEvent(new CustomEvent('consentd:change', { detail: choice() }));
     if (USES_RELOAD && less) location.reload();
   }
 
-  /** Does what follows from the choice in force, now and on each page. */
-  function act(): void {
+  function tell(): void {
     if (USES_SIGNALS) signals(allowed, choice() ? 'update' : 'default', choice()?.decisions);
-    if (USES_COOKIES && choice()) forget(allowed);
   }
 
   function ask(): void {
-    shown.showBanner({
-      accept: () => decide('banner', 'accept_all', all(true)),
-      refuse: () => decide('banner', 'reject_all', all(false)),
-      choose: open,
-    });
-    displayed('banner');
+    shown.showBanner(
+      {
+        accept: () => agree('banner'),
+        refuse: () => decide('banner', 'reject_all', all(false)),
+        choose: open,
+      },
+      () => displayed('banner'),
+    );
   }
 
   function open(): void {
     shown.showPreferences(decided(), {
-      accept: () => decide('preferences', 'accept_all', all(true)),
+      accept: () => agree('preferences'),
       refuse,
       save: (decisions) => decide('preferences', 'custom', decisions),
     });
@@ -138,27 +142,42 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
   }
 
   /** Follows a choice made in another tab, or on a later page that "back" has left. */
-  function follow(): void {
-    const before = kept;
-    kept = readChoice();
-    if (choice() && kept?.at !== before?.at) settled(before?.decisions ?? {});
+  function follow(cookies: boolean): void {
+    const now = readChoice(cookies);
+    if (!now || now.at === kept?.at) return;
+    const was = kept?.decisions ?? {};
+    kept = now;
+    if (choice()) settled(was);
   }
 
-  addEventListener('storage', guard((e: StorageEvent) => e.key === storageKey && follow()));
-  addEventListener('pageshow', guard((e: PageTransitionEvent) => e.persisted && follow()));
-  addEventListener('pagehide', guard(sent.leave));
-  addEventListener('online', guard(sent.flush));
-
-  if (USES_MIGRATE && !choice()) {
-    const found = migrated();
-    if (found) decide('import', 'custom', found.decisions, found.at);
+  /** Asks, unless that has been answered in some way; looks at cookies first when it is told to. */
+  function begin(cookies: unknown): void {
+    if (cookies) follow(true);
+    if (USES_MIGRATE && !choice()) {
+      const found = migrated();
+      if (found) decide('import', 'custom', found.decisions, found.at);
+    }
+    if (USES_GPC && !choice() && navigator.globalPrivacyControl) decide('signal', 'reject_all', all(false));
+    if (complete(decided())) shown.clear();
+    else ask();
   }
-  if (USES_GPC && !choice() && navigator.globalPrivacyControl) decide('signal', 'reject_all', all(false));
-  if (complete()) shown.clear();
-  else ask();
-  act();
+
+  tell();
   pass();
-  void sent.flush();
+  // A choice that only the cookie still has: looked for without making the page wait, where the browser can.
+  const start = guard(begin);
+  const cookies: CookieStore | undefined = window.cookieStore;
+  if (!USES_DOMAIN && !choice() && cookies) cookies.get(storageKey).then(start, start);
+  else start(!choice());
+  later(() => {
+    addEventListener('storage', guard((e: StorageEvent) => e.key === storageKey && follow(true)));
+    addEventListener('pageshow', guard((e: PageTransitionEvent) => e.persisted && follow(true)));
+    addEventListener('pagehide', guard(sent.leave));
+    addEventListener('online', guard(sent.flush));
+    follow(USES_DOMAIN); // nobody was listening until now
+    if (USES_COOKIES && choice()) forget(allowed); // what a tag has set that was still running
+    void sent.flush();
+  });
 
   return {
     ...(USES_IDENTIFY && {
@@ -166,18 +185,18 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
         const was = decided();
         if (!(await person.become(token, kept?.device))) return;
         settled(was);
-        if (!complete()) ask();
+        if (!complete(decided())) ask();
       }),
     }),
-    choice,
-    allowed,
+    get: choice,
+    has: allowed,
     open,
-    refuse,
+    refuseAll: refuse,
     withdraw,
     // Nobody agrees to a text that is not on the screen.
-    accept: () => {
+    acceptAll() {
       const surface = shown.front();
-      if (surface) decide(surface, 'accept_all', all(true));
+      if (surface) agree(surface);
       else open();
     },
     set(some) {

@@ -1,13 +1,15 @@
 import { banner, type BannerActions } from './banner';
 import { button } from './button';
 import { element } from './element';
+import { guard } from './guard';
 import { preferences, type PreferencesActions } from './preferences';
 import { shadow } from './shadow';
 import type { Decisions, LocaleText, Surface } from './types';
 
 /** What stands on the screen. */
 export interface Stage {
-  showBanner(actions: BannerActions): void;
+  /** Shows the banner with the next frame, and tells when it is there. */
+  showBanner(actions: BannerActions, there: () => void): void;
   showPreferences(decided: Decisions, actions: PreferencesActions): void;
   /** The surface in front. */
   front(): Surface | undefined;
@@ -44,16 +46,22 @@ export function stage(text: LocaleText, reopen: () => void): Stage {
   }
 
   return {
-    showBanner(actions) {
+    showBanner(actions, there) {
       if (first) return;
       const shown = (first = banner(text, actions));
-      raise().prepend(shown);
-      if (USES_MODAL) {
-        const modal = shown as HTMLDialogElement;
-        modal.oncancel = (e) => e.preventDefault();
-        modal.onclose = () => modal.isConnected && modal.showModal(); // browsers let a second Esc through
-        modal.showModal();
-      }
+      // Styles and layout get a task of their own, the frame's; a tab nobody looks at has no frames, and asks nobody.
+      const place = () => {
+        if (first !== shown) return;
+        raise().prepend(shown);
+        if (USES_MODAL) {
+          const modal = shown as HTMLDialogElement;
+          modal.oncancel = (e) => e.preventDefault();
+          modal.onclose = () => modal.isConnected && modal.showModal(); // browsers let a second Esc through
+          modal.showModal();
+        }
+        there();
+      };
+      requestAnimationFrame(guard(place));
     },
     showPreferences(decided, actions) {
       if (dialog) return;
@@ -66,7 +74,7 @@ export function stage(text: LocaleText, reopen: () => void): Stage {
       };
       opened.showModal();
     },
-    front: () => (dialog ? 'preferences' : first && 'banner'),
+    front: () => (dialog ? 'preferences' : first?.isConnected ? 'banner' : undefined),
     clear() {
       const asked = first;
       first = undefined;

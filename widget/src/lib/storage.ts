@@ -1,5 +1,5 @@
 // Pages without storage (private modes, sandboxed frames) get a memory that lasts as long as the page.
-const memory = new Map<string, string>();
+const memory: Record<string, string> = {};
 
 /** localStorage that never throws. What is kept of an account (signedIn) is in sessionStorage, and goes with the tab. */
 export const storage = {
@@ -7,7 +7,7 @@ export const storage = {
     try {
       return (USES_IDENTIFY && /_account/.test(key) ? sessionStorage : localStorage).getItem(key) ?? '';
     } catch {
-      return memory.get(key) ?? '';
+      return memory[key] ?? '';
     }
   },
   /** An empty value removes the key. */
@@ -16,7 +16,7 @@ export const storage = {
       if (value) (USES_IDENTIFY && /_account/.test(key) ? sessionStorage : localStorage).setItem(key, value);
       else (USES_IDENTIFY && /_account/.test(key) ? sessionStorage : localStorage).removeItem(key);
     } catch {
-      memory.set(key, value);
+      memory[key] = value;
     }
   },
 };
