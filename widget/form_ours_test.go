@@ -295,6 +295,28 @@ func TestAFormWaitsForTheConnection(t *testing.T) {
 	}
 }
 
+// Nobody looks at a button that is sending for ever: after ten seconds it is said that it will be sent later.
+func TestAFormWhoseEdgeHangs(t *testing.T) {
+	s := newStand(t, input(t, formShop()), page{body: formPage("newsletter")})
+	tab := newTab(t)
+	tab.BeforeScripts(s.chosen("0"))
+	tab.BeforeScripts(`{ const real = setTimeout; window.setTimeout = (fn, ms) => real(fn, ms === 1e4 ? 100 : ms) }`)
+	tab.Open(s.site.URL)
+	tab.Until(inForm("#title"))
+	got(t, s, &s.prompts, 1)
+	release := make(chan bool)
+	s.set(func(s *stand) {
+		s.refuse = func(http.ResponseWriter, post) bool { <-release; return false }
+	})
+	enter(tab, "email", "a@b.example")
+	click(tab, inForm("[name=newsletter]"))
+	click(tab, inForm("[type=submit]"))
+	tab.Until(inForm("#retry"))
+	close(release)
+	tab.Until(inForm("[role=status] svg") + " && !" + inForm("#retry"))
+	got(t, s, &s.consents, 1)
+}
+
 func TestAFormMayLeadToAPage(t *testing.T) {
 	site := formShop()
 	site.Forms[0].Redirect = consent.Text{"fr": "/merci", "en": "/thanks"}
