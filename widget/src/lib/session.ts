@@ -137,7 +137,7 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
 
   /** Refusing after having agreed is taking it back. */
   function refuse(): void {
-    if (every(asked, (id) => !allowed(id))) decide(shown.front() ?? 'preferences', 'reject_all', all(false));
+    if (every(asked, (id) => !allowed(id))) decide(shown.front() || 'preferences', 'reject_all', all(false));
     else withdraw();
   }
 
@@ -208,7 +208,7 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
         if (next[id] && !allowed(id)) more = true;
       });
       if (more && !surface) open();
-      else decide(surface ?? 'preferences', 'custom', next);
+      else decide(surface || 'preferences', 'custom', next);
     },
   };
 }

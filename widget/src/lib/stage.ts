@@ -12,7 +12,7 @@ export interface Stage {
   showBanner(actions: BannerActions, there: () => void): void;
   showPreferences(decided: Decisions, actions: PreferencesActions): void;
   /** The surface in front. */
-  front(): Surface | undefined;
+  front(): Surface | false | undefined;
   clear(): void;
 }
 
@@ -74,7 +74,7 @@ export function stage(text: LocaleText, reopen: () => void): Stage {
       };
       opened.showModal();
     },
-    front: () => (dialog ? 'preferences' : first?.isConnected ? 'banner' : undefined),
+    front: () => (dialog ? 'preferences' : first?.isConnected && 'banner'),
     clear() {
       const asked = first;
       first = undefined;
