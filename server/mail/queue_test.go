@@ -51,7 +51,7 @@ func TestAMailArrives(t *testing.T) {
 	if date, err := l.Header.Date(); err != nil || date.Before(began) || date.After(time.Now()) {
 		t.Errorf("Date: %v %v", date, err)
 	}
-	if l.Subject != "Maison Lavande : merci de confirmer" {
+	if l.Subject != "Maison Lavande\u00a0: merci de confirmer" {
 		t.Errorf("Subject: %q", l.Subject)
 	}
 	for part, body := range map[string]string{"text": l.Text, "html": strings.ReplaceAll(l.HTML, "&#39;", "'")} {
