@@ -34,7 +34,7 @@ type dossiers struct {
 
 // dossierWords are the texts of one language; their keys in dossier/*.json are the names with underscores.
 type dossierWords struct {
-	Lang, Date, Title, Lead                                                                string
+	Lang, Date, Colon, Title, Lead                                                         string
 	Months                                                                                 []string
 	Site, Controller, Contact, Made, By, Proof, Of, Decided, Granted, Denied, Purpose      string
 	When, Where, How, Surface, Page, Language, Country, Device, Grade, Who                 string

@@ -116,7 +116,7 @@ async function openNote(note, name, keys) {
 
 const moment = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 /** @param {unknown} s */
-const isMoment = (s) => typeof s === 'string' && moment.test(s) && !Number.isNaN(Date.parse(s));
+const isMoment = (s) => typeof s === 'string' && moment.test(s) && !Number.isNaN(Date.parse(s)) && new Date(s).toISOString() === s;
 /** @param {unknown} s */
 const isHash = (s) => unbase64(s)?.length === 32;
 /** @param {string} s */
@@ -265,6 +265,17 @@ function readEntry(entry) {
   return doc;
 }
 
+/** @param {any} v @param {string[]} names */
+const texts = (v, ...names) => names.every((n) => typeof v[n] === 'string');
+/** @param {any} v */
+const isObject = (v) => typeof v === 'object' && !Array.isArray(v);
+/** @param {any} f */
+const isProof = (f) => texts(f, 'commitment', 'id', 'site', 'type', 'wording') && isMoment(f.recorded_at) && Number.isInteger(f.v) &&
+  f.decisions !== undefined && isObject(f.decisions) && texts(f.decisions ?? {}, ...Object.keys(f.decisions ?? {}));
+/** @param {any} f */
+const isPublication = (f) => texts(f, 'hash', 'kind', 'locale', 'site', 'surface', 'type') && isMoment(f.published_at) && Number.isInteger(f.v) &&
+  f.about !== undefined && isObject(f.about);
+
 const slack = 60_000; // ms two requests to one edge may be dated the wrong way round
 
 /**
@@ -335,6 +346,7 @@ async function verifyFile(bytes, keyTexts, old) {
   }
   /** @param {any} facts @param {string} type */
   function belongs(facts, type) {
+    need(type === 'consent' ? isProof(facts) : isPublication(facts), 'entry');
     need(facts.type === type && facts.v === 1, 'entry');
     need(facts.site === e.site.id, 'other_site');
     return facts;
@@ -438,9 +450,9 @@ const words = {
     granted: 'consent given', denied: 'refused', erased_short: 'The person was erased; the choice stands.', steps: 'Every check', listed: 'Checks that were refused or could not be made',
     passed: 'Passed', refused: 'Refused', skipped: 'Not checked',
     checks: {
-      readable: 'The file can be read, and is in its one form', signed: 'The signature holds', well_formed: 'The part is well formed', consistent: 'The log only grew',
-      in_log: 'The entry is in the log', hashes: 'The document is the one that was published', opens: 'The personal part is the one recorded', known: 'The address belongs to the person',
-      shown: 'The text asks what was decided', carried: 'A published script carried the text',
+      readable: 'The file can be read, and is in its one form.', signed: 'The signature holds.', well_formed: 'The part is well formed.', consistent: 'The log only grew.',
+      in_log: 'The entry is in the log.', hashes: 'The document is the one that was published.', opens: 'The personal part is the one recorded.', known: 'The address belongs to the person.',
+      shown: 'The text asks what was decided.', carried: 'A published script carried the text.',
     },
     why: {
       not_a_file: 'This is not an evidence file, or it is damaged.', newer: 'The file was made by a newer consentd; take a newer page.', shape: 'It has members nobody knows, or lacks some.',
@@ -468,9 +480,9 @@ const words = {
     granted: 'consentement donné', denied: 'refusé', erased_short: 'La personne a été effacée ; le choix demeure.', steps: 'Toutes les vérifications', listed: 'Vérifications refusées ou impossibles',
     passed: 'Vérifié', refused: 'Refusé', skipped: 'Non vérifié',
     checks: {
-      readable: 'Le fichier se lit, et n’a qu’une forme', signed: 'La signature tient', well_formed: 'La partie est bien formée', consistent: 'Le journal n’a fait que grandir',
-      in_log: 'L’entrée est dans le journal', hashes: 'Le document est celui qui fut publié', opens: 'La partie personnelle est celle enregistrée', known: 'L’adresse est celle de la personne',
-      shown: 'Le texte demande ce qui fut décidé', carried: 'Un script publié portait ce texte',
+      readable: 'Le fichier se lit, et n’a qu’une forme.', signed: 'La signature tient.', well_formed: 'La partie est bien formée.', consistent: 'Le journal n’a fait que grandir.',
+      in_log: 'L’entrée est dans le journal.', hashes: 'Le document est celui qui fut publié.', opens: 'La partie personnelle est celle enregistrée.', known: 'L’adresse est celle de la personne.',
+      shown: 'Le texte demande ce qui fut décidé.', carried: 'Un script publié portait ce texte.',
     },
     why: {
       not_a_file: 'Ce n’est pas un fichier de preuve, ou il est abîmé.', newer: 'Le fichier vient d’un consentd plus récent ; prenez une page plus récente.', shape: 'Il a des membres inconnus, ou il lui en manque.',
@@ -546,7 +558,7 @@ function choices(e, w) {
     ]));
     const heading = e.proofs.length > 1 ? `${w.choice} ${i + 1} ${w.of} ${e.proofs.length}` : w.choice;
     return [element('h3', {}, heading),
-      pairs(...lines, [w.when, new Date(f.recorded_at).toLocaleString(document.documentElement.lang, { dateStyle: 'long', timeStyle: 'long', timeZone: 'UTC' })],
+      pairs(...lines, [w.when, new Date(f.recorded_at).toLocaleString(document.documentElement.lang, { dateStyle: 'long', timeStyle: 'long', timeZone: 'UTC', hourCycle: 'h23' })],
         [w.site, `${e.site.name} (${e.site.id})`], [w.surface, f.surface], [w.text, doc ? `${doc.title}` : '']),
       ...(p.erased ? [element('p', { class: 'note' }, w.erased_short)] : [])];
   });
@@ -555,7 +567,7 @@ function choices(e, w) {
 /** @param {Step[]} steps @param {Words} w */
 function listOf(steps, w) {
   return element('ul', { class: 'steps' }, ...steps.map((s) => element('li', { class: s.status },
-    element('b', {}, w[s.status]), ` ${/** @type {any} */ (w.checks)[s.check]}. ${s.why ? /** @type {any} */ (w.why)[s.why] : ''}`, element('code', {}, s.part))));
+    element('b', {}, w[s.status]), ` ${/** @type {any} */ (s.why ? w.why : w.checks)[s.why ?? s.check]}`, element('code', {}, s.part))));
 }
 
 /** @param {{steps: Step[], ok: boolean, file?: any}} r */
