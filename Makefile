@@ -10,7 +10,7 @@ ENGINE = storage/engine/node_modules/.installed
 WIDGET = widget/node_modules/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench bench-widget screenshots lint build generate fuzz kill9 chromium clean
+.PHONY: help run test bench bench-widget screenshots lint build generate fuzz kill9 chromium jq clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ help: ## list the targets
 run: build $(ENGINE) ## set up everything, start consentd with its own ClickHouse and a demo shop
 	bin/consentd demo
 
-test: build $(ENGINE) $(WIDGET) chromium ## run every test, on a real ClickHouse, a real browser, a real disk
+test: build $(ENGINE) $(WIDGET) chromium jq ## run every test, on a real ClickHouse, a real browser, a real disk
 	$(GO) test -count=1 -timeout 22m ./...
 
 bench: build $(ENGINE) ## measure against bare Fiber in the same run; writes bench/RESULTS.md
@@ -31,8 +31,8 @@ bench-widget: $(WIDGET) chromium ## what the banner costs a first visit, beside 
 	$(GO) test ./widget -run '^$$' -bench Banners -benchtime 7x -timeout 20m
 
 SHOTS ?= bin/screenshots
-screenshots: chromium ## photograph every layout of the banner, light and dark, large and small, into SHOTS
-	$(GO) test ./widget -run '^TestGallery$$' -count=1 -shots '$(abspath $(SHOTS))'
+screenshots: chromium ## photograph every layout of the banner and every state of a form, light and dark, large and small, into SHOTS
+	$(GO) test ./widget -run '^Test(Form)?Gallery$$' -count=1 -shots '$(abspath $(SHOTS))'
 
 lint: $(WIDGET) ## gofmt, vet, staticcheck, tsc
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }
@@ -70,6 +70,11 @@ chromium:
 	else \
 	  echo "The browser tests need Chromium: install the package chromium, or set CONSENTD_CHROMIUM to its path." >&2; exit 1; \
 	fi
+
+jq:
+	@command -v jq >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq jq >/dev/null; \
+	else echo "One test checks evidence by hand and needs jq: install it." >&2; exit 1; fi
 
 clean: ## remove what was built and installed (data stays)
 	rm -rf bin storage/engine/node_modules widget/node_modules

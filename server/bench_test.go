@@ -8,7 +8,9 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/consentd/consentd/storage/consent"
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
 	"github.com/valyala/fasthttp"
@@ -120,6 +122,70 @@ func BenchmarkBatch(b *testing.B) {
 				b.Fatal(ctx.Response.String())
 			}
 			b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "subjects/s")
+		})
+	}
+}
+
+// BenchmarkReach asks by channel and use: one subject in a URL, and a batch.
+func BenchmarkReach(b *testing.B) {
+	k := prepareServer(b)
+	st, _ := k.sites.Get("crm")
+	var subjects []map[string]string
+	for i := range 1000 {
+		email := fmt.Sprintf("user%d@crm.example", i)
+		k.say(email, said{yes: []string{"letter", "offers"}, no: []string{"opens"}})
+		subjects = append(subjects, map[string]string{"email": email})
+	}
+	who, _ := consent.ParseSubject(consent.KindEmail, "user7@crm.example", "")
+	doc, err := json.Marshal(map[string]any{"channel": "email", "use": []string{"send", "track_open"}, "subjects": subjects})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, ctx := range map[string]*fasthttp.RequestCtx{
+		"one":  newCtx("GET", "/v1/sites/crm/lookup?channel=email&use=send&use=track_open&key="+st.Keyer.Key(who).String(), "", k.bearerFor("crm", "lookup")),
+		"1000": newCtx("POST", "/v1/sites/crm/lookup", string(doc), asJSON, k.bearerFor("crm", "lookup")),
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				call(k.serve, ctx)
+			}
+			if ctx.Response.StatusCode() != 200 || !bytes.Contains(ctx.Response.Body(), []byte(`"stopped_by":["opens"]`)) {
+				b.Fatal(ctx.Response.String())
+			}
+		})
+	}
+}
+
+// BenchmarkContacts reports 10,000 contacts of as many people, now and at as many moments.
+func BenchmarkContacts(b *testing.B) {
+	k := prepareServer(b)
+	const n = 10_000
+	for i := range n {
+		k.say(fmt.Sprintf("user%d@crm.example", i), said{yes: []string{"letter"}})
+	}
+	token := k.bearerFor("crm", "record")
+	for _, moments := range []int{1, n} {
+		b.Run(fmt.Sprintf("moments=%d", moments), func(b *testing.B) {
+			for b.Loop() {
+				b.StopTimer()
+				k.clock.advance(time.Hour)
+				items := make([]map[string]any, n)
+				for i := range items {
+					items[i] = map[string]any{"subject": map[string]string{"email": fmt.Sprintf("user%d@crm.example", i)},
+						"at": consent.ToMillis(k.clock.now().Add(-time.Duration(i%moments) * time.Millisecond)).String()}
+				}
+				doc, err := json.Marshal(map[string]any{"contacts": items})
+				if err != nil {
+					b.Fatal(err)
+				}
+				ctx := newCtx("POST", "/v1/sites/crm/contacts", string(doc), asJSON, token)
+				b.StartTimer()
+				if call(k.serve, ctx); ctx.Response.StatusCode() != 200 {
+					b.Fatal(ctx.Response.String())
+				}
+			}
+			b.ReportMetric(float64(b.N*n)/b.Elapsed().Seconds(), "contacts/s")
 		})
 	}
 }

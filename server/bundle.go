@@ -41,6 +41,9 @@ func (s *Server) bundle(c *fiber.Ctx, _ *view) error {
 		return s.pinned(ctx, v, hash)
 	}
 	b, varies, err := v.scripts.pick(c.Query("lang"), text(ctx.Request.Header.Peek(fasthttp.HeaderAcceptLanguage)))
+	if err == nil {
+		err = s.announce(v, b)
+	}
 	if err != nil {
 		return err
 	}
@@ -66,6 +69,11 @@ func (s *Server) pinned(ctx *fasthttp.RequestCtx, v *view, hash string) error {
 	if !ok {
 		missingScript(ctx, "this version of the script is gone; take the address without a hash, or the current one")
 		return nil
+	}
+	if _, logged := s.announced.Load(b.Hash); !logged { // an older version was logged when it was the current one
+		if err := s.announce(v, b); err != nil {
+			return err
+		}
 	}
 	forever(&ctx.Response.Header)
 	sendBundle(ctx, b, fasthttp.HeaderAcceptEncoding)

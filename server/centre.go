@@ -67,7 +67,7 @@ func saySaved(c *pages.Centre, purpose string) {
 	for i := range c.Rows {
 		row := &c.Rows[i]
 		if row.Shown.ID == purpose && (row.State == pages.On || row.State == pages.Off) {
-			row.Saved = c.T("centre.saved_"+string(row.State), "purpose", row.Shown.Title)
+			row.Saved = c.T("centre.saved")
 		}
 	}
 }

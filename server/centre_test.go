@@ -53,7 +53,7 @@ func TestThePreferenceCentre(t *testing.T) {
 		t.Error(got)
 	}
 	saved := k.get(path + "?lang=fr&saved=partners")
-	if !strings.Contains(saved.body, "Enregistré. Offres de nos partenaires") {
+	if !strings.Contains(saved.body, ">Enregistré.</b>") {
 		t.Error(saved.body)
 	}
 	k.press(path, saved, `value="newsletter"`, "do", "off")

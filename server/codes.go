@@ -65,6 +65,10 @@ const (
 	codeNotCanonical     = "not_canonical"
 	codeTooManyWordings  = "too_many_wordings"
 	codeNoMail           = "mail_unavailable"
+	codeNotSealed        = "not_sealed"
+	codeOtherEdge        = "recorded_elsewhere"
+	codeLogMismatch      = "log_mismatch"
+	codeTooManyProofs    = "too_many_proofs"
 )
 
 // Codes lists every problem consentd can answer with, by status. The OpenAPI document and the metrics are
@@ -93,6 +97,7 @@ func Codes() []Code {
 		{codeUnknownProof, 404, Refused, "There is no such proof"},
 		{codeUnknownForm, 404, Refused, "There is no such form"},
 		{codeUnknownLink, 404, Refused, "This link opens nothing"},
+		{codeOtherEdge, 404, Refused, "Another edge recorded this proof"},
 		{codeMethodNotAllowed, 405, Refused, "This method is not allowed here"},
 		{codeRequestTimeout, 408, Refused, "The request took too long to arrive"},
 		{codeIDConflict, 409, Refused, "This proof id was used for another choice"},
@@ -131,15 +136,18 @@ func Codes() []Code {
 		{codeUnknownUse, 422, Refused, "No purpose has this use over the channel"},
 		{codeTwoQuestions, 422, Refused, "Purposes are named, and a channel too"},
 		{codeTooManyContacts, 422, Refused, "There are too many contacts in one call"},
+		{codeTooManyProofs, 422, Refused, "There are too many proofs for one file"},
 		{codeInvalidCursor, 422, Refused, "The cursor is not one this server gave out"},
 		{codeRateLimited, 429, Refused, "There are too many requests from this network"},
 		{codeTooManyWordings, 429, Refused, "The site has published too many wordings from its pages today"},
 		{codeHeaderTooLarge, 431, Refused, "The header is too large"},
 		{codeInternal, 500, Fatal, "Something went wrong here"},
+		{codeLogMismatch, 500, Fatal, "What is stored is not what the log says"},
 		{codeBusy, 503, Retry, "More is arriving than the disk can take"},
 		{codeDiskFull, 503, Retry, "The disk is nearly full"},
 		{codeShuttingDown, 503, Retry, "This server is shutting down"},
 		{codeWarehouse, 503, Retry, "The warehouse does not answer"},
 		{codeNoMail, 503, Retry, "This server sends no mail"},
+		{codeNotSealed, 503, Retry, "Nothing is signed here yet"},
 	}
 }

@@ -28,7 +28,8 @@ var docsCSS string
 
 // docPages are the documents that are the same for everybody: made once, at New.
 type docPages struct {
-	docs, openapi page
+	docs, openapi, verify page
+	dossiers              *dossiers
 }
 
 // page is a document ready to be sent.
@@ -46,6 +47,11 @@ func newPage(mime, csp string, body []byte) page {
 // sheet is inside it and allowed by its hash.
 func (p *docPages) build(codes []Code) error {
 	p.openapi = newPage("application/yaml", "default-src 'none'", openapiYAML)
+	p.verify = verifyPage()
+	var err error
+	if p.dossiers, err = newDossiers(); err != nil {
+		return err
+	}
 	book, err := readBook(openapiYAML, codes)
 	if err != nil {
 		return err

@@ -122,11 +122,10 @@ func decodeHistory(doc string, v *view) (historyQuery, error) {
 	if err := readErrors(&r); err != nil {
 		return q, err
 	}
-	subject, err := consent.ParseSubject(raw.Kind, raw.Value, v.site.Region)
-	if err != nil {
-		return q, invalid([]admit.Refusal{{Pointer: "/subject/" + string(raw.Kind), Code: admit.InvalidSubject, Detail: admit.SubjectHelp(err)}})
+	var err error
+	if q.key, err = v.keyOf(raw); err != nil {
+		return q, err
 	}
-	q.key = v.site.Keyer.Key(subject)
 	if cursor != "" {
 		var ok bool
 		if q.before, ok = decodeCursor(cursor); !ok {
@@ -134,6 +133,15 @@ func decodeHistory(doc string, v *view) (historyQuery, error) {
 		}
 	}
 	return q, nil
+}
+
+// keyOf derives the key of the subject a body names at /subject.
+func (v *view) keyOf(raw admit.RawSubject) (consent.SubjectKey, error) {
+	subject, err := consent.ParseSubject(raw.Kind, raw.Value, v.site.Region)
+	if err != nil {
+		return consent.SubjectKey{}, invalid([]admit.Refusal{{Pointer: "/subject/" + string(raw.Kind), Code: admit.InvalidSubject, Detail: admit.SubjectHelp(err)}})
+	}
+	return v.site.Keyer.Key(subject), nil
 }
 
 // proofsOf merges the two stores. The ledger's tail is read first: a proof shipped in between is then in both,

@@ -1,10 +1,8 @@
 package server
 
 import (
-	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -12,8 +10,6 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/consentd/consentd/widget/widgettest"
 )
-
-var shots = flag.String("shots", "", "directory to write a picture of every page into (make screenshots)")
 
 // person is somebody with a keyboard, in a real browser.
 type person struct {
@@ -108,9 +104,8 @@ func (p *person) looks(name string) {
 	}
 	p.Prefer("prefers-color-scheme", p.scheme)
 	for _, width := range []int64{1280, 375} {
-		if *shots != "" {
-			p.photograph(fmt.Sprintf("%s-%s-%s-%d", name, p.locale, p.scheme, width), width)
-		}
+		p.Width(width, 740, width < 600)
+		photograph(p.t, p.Tab, fmt.Sprintf("%s-%s-%s-%d", name, p.locale, p.scheme, width))
 	}
 	p.Width(375, 740, true)
 	for _, m := range p.Messages() { // a form that was filled in wrongly is answered with 422
@@ -120,25 +115,9 @@ func (p *person) looks(name string) {
 	}
 }
 
-func (p *person) photograph(name string, width int64) {
-	p.t.Helper()
-	p.Width(width, 740, width < 600)
-	p.Width(width, widgettest.Eval[int64](p.Tab, `document.documentElement.scrollHeight`), width < 600)
-	if err := os.MkdirAll(*shots, 0o755); err != nil {
-		p.t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(*shots, name+".png"), p.Screenshot(), 0o644); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
 // From a campaign's link to having stopped everything: by keyboard alone, on a telephone, without a script.
 func TestGallery(t *testing.T) {
-	b, err := widgettest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Close)
+	b := browser(t)
 	for locale, scheme := range map[string]string{"fr": "light", "en": "dark"} {
 		t.Run(locale, func(t *testing.T) {
 			k := start(t)
@@ -183,11 +162,7 @@ func signsUp(t *testing.T, b *widgettest.Browser, k *kit, locale, scheme string)
 
 // The control: what axe and the measure look for, they find.
 func TestAPaleLabelIsFound(t *testing.T) {
-	b, err := widgettest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(b.Close)
+	b := browser(t)
 	k := start(t)
 	p := meet(t, b, k, "fr", "light")
 	p.goes("/f/atelier/lettre")
@@ -241,7 +216,7 @@ func changes(t *testing.T, b *widgettest.Browser, k *kit, locale, scheme string)
 	p.Until(`document.querySelector("details").open`)
 	p.looks("centre")
 	p.tabTo(`section:nth-of-type(2) button[value=on]`)
-	p.enters(strings.Split(w("centre.saved_on"), "{")[0])
+	p.enters(w("centre.saved"))
 	p.Until(`document.activeElement.matches("[value=on][aria-pressed=true]")`) // the focus stays on the button
 	p.looks("centre-saved")
 	if got := k.standing(lea, "partners"); got != "granted granted proven" {

@@ -16,11 +16,7 @@ import (
 // also when the warehouse is down.
 func (s *Server) proof(c *fiber.Ctx, v *view) error {
 	ctx := c.Context()
-	id, err := uuid.Parse(c.Params("id"))
-	if err != nil || len(c.Params("id")) != 36 {
-		return refuse(404, codeUnknownProof, "a proof is named by its UUID")
-	}
-	r, err := s.findProof(v, id)
+	r, err := s.proofNamed(c, v)
 	if err != nil {
 		return err
 	}
@@ -39,14 +35,27 @@ func (s *Server) proof(c *fiber.Ctx, v *view) error {
 	return nil
 }
 
+// proofNamed finds the proof a path names.
+func (s *Server) proofNamed(c *fiber.Ctx, v *view) (*warehouse.Recorded, error) {
+	id, err := uuid.Parse(c.Params("id"))
+	if err != nil || len(c.Params("id")) != 36 {
+		return nil, refuse(404, codeUnknownProof, "a proof is named by its UUID")
+	}
+	return s.findProof(v, id)
+}
+
+// errUnknownProof is the answer for a proof that does not exist, and for one that is none of the caller's business.
+func errUnknownProof() error {
+	return refuse(404, codeUnknownProof, "no proof with this id was recorded on this site")
+}
+
 func (s *Server) findProof(v *view, id uuid.UUID) (*warehouse.Recorded, error) {
-	unknown := refuse(404, codeUnknownProof, "no proof with this id was recorded on this site")
 	p, seq, err := s.opt.Ledger.Proof(id)
 	switch {
 	case err == nil && p.Site == v.site.ID:
-		return &warehouse.Recorded{Proof: *p, Seq: seq}, nil
+		return &warehouse.Recorded{Proof: *p, Seq: seq, Erased: p.Erased()}, nil
 	case err == nil:
-		return nil, unknown
+		return nil, errUnknownProof()
 	case !errors.Is(err, ledger.ErrNotFound):
 		return nil, err
 	case s.opt.Warehouse == nil:
@@ -56,7 +65,7 @@ func (s *Server) findProof(v *view, id uuid.UUID) (*warehouse.Recorded, error) {
 	defer cancel()
 	r, err := s.opt.Warehouse.Proof(ctx, v.site.ID, id)
 	if errors.Is(err, warehouse.ErrNotFound) {
-		return nil, unknown
+		return nil, errUnknownProof()
 	}
 	if err != nil {
 		return nil, warehouseError(err)

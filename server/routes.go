@@ -1,6 +1,9 @@
 package server
 
-import "github.com/gofiber/fiber/v2"
+import (
+	"github.com/consentd/consentd/storage/consent"
+	"github.com/gofiber/fiber/v2"
+)
 
 // routes is the whole surface, in the order in which it is looked through: per method, the busiest first.
 func (s *Server) routes() []route {
@@ -19,6 +22,8 @@ func (s *Server) routes() []route {
 		{method: post, path: "/v1/sites/:site/contacts", scope: "record", do: s.contacts},
 		{method: post, path: "/v1/sites/:site/history", scope: "proofs", do: s.history},
 		{method: get, path: "/v1/sites/:site/proofs/:id", scope: "proofs", do: s.proof},
+		{method: get, path: "/v1/sites/:site/proofs/:id/evidence", scope: "proofs", do: s.evidenceOf},
+		{method: post, path: "/v1/sites/:site/evidence", scope: "proofs", do: s.evidenceOfSubject},
 		{method: get, path: "/v1/sites/:site/rates", scope: "rates", do: s.rates},
 		{method: post, path: "/v1/sites/:site/links", scope: "links", do: s.makeLinks},
 
@@ -34,8 +39,17 @@ func (s *Server) routes() []route {
 		{method: get, path: "/u/:token", page: true, do: s.unsubscribePage},
 		{method: post, path: "/u/:token", page: true, do: s.unsubscribe},
 
-		// For everybody.
+		// For everybody; a receipt for the device that made the choice, or with a token.
+		{method: get, path: "/v1/sites/:site/proofs/:id/receipt", cors: true, do: s.receipt},
 		{method: get, path: "/v1/sites/:site/wordings/:hash", do: s.wording},
+		{method: get, path: "/v1/sites/:site/snapshots/:hash", do: s.snapshot},
+		{method: get, path: "/log/checkpoint", do: s.checkpoint(consent.StreamProofs)},
+		{method: get, path: "/log/tile/*", do: s.tile(consent.StreamProofs)},
+		{method: get, path: "/log/published/checkpoint", do: s.checkpoint(consent.StreamWordings)},
+		{method: get, path: "/log/published/tile/*", do: s.tile(consent.StreamWordings)},
+		{method: get, path: "/log/keys", do: s.logKeys},
+		{method: get, path: "/verify", do: s.verify},
+		{method: get, path: "/.well-known/jwks.json", do: s.jwks},
 		{method: get, path: "/healthz", do: s.healthz},
 		{method: get, path: "/readyz", do: s.readyz},
 		{method: get, path: "/openapi.yaml", do: s.openapi},

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"crypto/sha512"
 	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +14,7 @@ import (
 
 	"github.com/consentd/consentd/server/site"
 	"github.com/consentd/consentd/widget"
+	"github.com/consentd/consentd/widget/widgettest"
 )
 
 // everywhere is a site in the 24 official languages of the Union, with services, embeds and Consent Mode.
@@ -158,6 +162,48 @@ func TestWhatFitsIsOneScriptForEverybody(t *testing.T) {
 		r := k.do("GET", "/s/demo.js"+ask[0], "", "Accept-Encoding: identity", "Accept-Language: "+ask[1])
 		if r.status != 200 || r.body != want.body || r.header.Get("Vary") != "Accept-Encoding" {
 			t.Errorf("%s: %d %v", ask, r.status, r.header)
+		}
+	}
+}
+
+// A page in German on a browser that prefers French: the language the page names is shown, and a script whose
+// integrity the page pins runs, cross-origin, as it came compressed.
+func TestABrowserShowsThePagesLanguage(t *testing.T) {
+	k, by := multilingual(t)
+	page := func(script string) *httptest.Server {
+		site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html; charset=utf-8")
+			fmt.Fprintf(w, `<!doctype html><html lang="de"><title>Partout</title><link rel="icon" href="data:,"><script defer src="%s/s/everywhere%s></script><h1>Partout</h1>`, k.url, script)
+		}))
+		t.Cleanup(site.Close)
+		return site
+	}
+	b, err := widgettest.Start("accept-lang=fr")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	const title = `document.querySelector("consentd-widget").shadowRoot.querySelector("#refuse").textContent`
+	for name, c := range map[string]struct{ script, want string }{
+		"named":                        {`.js?lang=de"`, "Alle ablehnen"},
+		"named in another spelling":    {`.js?lang=de-AT"`, "Alle ablehnen"},
+		"pinned":                       {`.` + by["de"].Hash + `.js" crossorigin integrity="` + by["de"].Integrity + `"`, "Alle ablehnen"},
+		"left to the visitor":          {`.js"`, "Tout refuser"},
+		"one the site does not have":   {`.js?lang=ar"`, "Tout refuser"},
+		"pinned, with another's proof": {`.` + by["de"].Hash + `.js" crossorigin integrity="` + by["fr"].Integrity + `"`, ""},
+	} {
+		tab := b.Tab(t)
+		tab.Open(page(c.script).URL)
+		if c.want == "" {
+			tab.Heard("integrity")
+			if widgettest.Eval[bool](tab, `!!window.consentd`) {
+				t.Errorf("%s: the script has run", name)
+			}
+			continue
+		}
+		tab.BannerShown()
+		if got := widgettest.Eval[string](tab, title); got != c.want {
+			t.Errorf("%s: the banner says %q, want %q", name, got, c.want)
 		}
 	}
 }

@@ -195,6 +195,7 @@ type Server struct {
 	bundles     *widget.Cache
 	mails       *mailLimits
 	offers      offers
+	announced   sync.Map // Hash of each script this process has logged
 	previewer   previewer
 
 	// ctx is what the ledger is called with. It is never cancelled: a request's own context (fasthttp ends it when

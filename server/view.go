@@ -30,6 +30,7 @@ type view struct {
 
 	published atomic.Bool
 	publishMu sync.Mutex // held while publishing
+	announced sync.Map   // Hash of each script that is in the log
 }
 
 // asked is a purpose a person decides on, ready to be answered about.
@@ -63,7 +64,11 @@ func (s *Server) Prepare(sites []*site.Site) error {
 			errs = append(errs, err)
 			continue
 		}
-		if _, _, err := v.scripts.pick("", ""); err != nil {
+		b, _, err := v.scripts.pick("", "")
+		if err == nil {
+			err = s.announce(v, b)
+		}
+		if err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -136,6 +141,9 @@ func (s *Server) publish(v *view) error {
 		if err := s.opt.Ledger.Publish(s.ctx, w); err != nil {
 			return fmt.Errorf("publishing wording: %w", err)
 		}
+	}
+	if err := s.announceConfig(v); err != nil {
+		return err
 	}
 	v.published.Store(true)
 	return nil

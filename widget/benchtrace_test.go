@@ -38,9 +38,6 @@ type event struct {
 	CPU  float64 `json:"tdur"`
 	Args struct {
 		Name string `json:"name"` // of a thread
-		Data struct {
-			URL string `json:"url"`
-		} `json:"data"`
 	} `json:"args"`
 }
 
@@ -68,7 +65,8 @@ func startTrace(b *testing.B, tab *widgettest.Tab) *recording {
 	if err != nil {
 		b.Fatal(err)
 	}
-	categories := []string{"devtools.timeline", "disabled-by-default-devtools.timeline"}
+	// Not devtools.timeline: it notes where each call came from, which costs the scripts that make many.
+	categories := []string{"toplevel", "v8", "v8.execute", "loading"}
 	if _, err := chromedp.Call(tab.Context(), tracing.Start, tracing.StartParams{TraceConfig: &tracing.TraceConfig{IncludedCategories: categories, ExcludedCategories: []string{"*"}}}); err != nil {
 		b.Fatal(err)
 	}
@@ -102,36 +100,31 @@ func (r *recording) stop(b *testing.B, name string) trace {
 	return all
 }
 
-// mainThread keeps the finished events of the thread that parsed the page.
-func (t trace) mainThread(url string) trace {
-	i := slices.IndexFunc(t, func(e event) bool { return e.Name == "ParseHTML" && e.TID == threadOf(t, e.PID) })
-	if i < 0 {
-		return nil
+// mainThread keeps the finished events of the renderer that committed a page last: its main thread.
+func (t trace) mainThread() trace {
+	var page event
+	for _, e := range t {
+		if e.Name == "DocumentLoader::CommitNavigation" && t.renders(e) {
+			page = e
+		}
 	}
-	of := t[i]
-	return slices.DeleteFunc(slices.Clone(t), func(e event) bool { return e.PID != of.PID || e.TID != of.TID || e.Ph != "X" })
+	return slices.DeleteFunc(slices.Clone(t), func(e event) bool { return e.PID != page.PID || e.TID != page.TID || e.Ph != "X" })
 }
 
-// threadOf is the main thread of a renderer.
-func threadOf(t trace, pid int) int {
-	i := slices.IndexFunc(t, func(e event) bool { return e.PID == pid && e.Name == "thread_name" && e.Args.Name == "CrRendererMain" })
-	if i < 0 {
-		return -1
-	}
-	return t[i].TID
+// renders reports whether e is of a renderer's main thread.
+func (t trace) renders(e event) bool {
+	return slices.ContainsFunc(t, func(n event) bool {
+		return n.Name == "thread_name" && n.Args.Name == "CrRendererMain" && n.PID == e.PID && n.TID == e.TID
+	})
 }
 
-// script is the CPU time of compiling and running what came from the page's address, in ms.
-func (t trace) script(url string) float64 {
+// script is the CPU time of compiling and running JavaScript, in ms.
+func (t trace) script() float64 {
 	sum, until := 0.0, 0.0
 	for _, e := range t {
-		if e.At < until || !slices.Contains([]string{"EvaluateScript", "FunctionCall", "v8.compile", "RunMicrotasks"}, e.Name) {
-			continue
+		if e.At >= until && slices.Contains([]string{"v8.compile", "v8.run", "v8.callFunction", "RunMicrotasks"}, e.Name) {
+			sum, until = sum+e.CPU/1000, e.At+e.Wall
 		}
-		if e.Name != "RunMicrotasks" && !strings.HasPrefix(e.Args.Data.URL, url) {
-			continue
-		}
-		sum, until = sum+e.CPU/1000, e.At+e.Wall
 	}
 	return sum
 }
@@ -140,7 +133,7 @@ func (t trace) script(url string) float64 {
 func (t trace) longest() float64 {
 	most := 0.0
 	for _, e := range t {
-		if e.Name == "RunTask" {
+		if e.Name == "ThreadControllerImpl::RunTask" {
 			most = max(most, e.CPU/1000)
 		}
 	}

@@ -13,14 +13,28 @@ export type Decisions = Record<string, boolean>;
 
 /** The choice in force in this browser. */
 export interface Choice {
-  /** Random id of this browser, made with its first choice. */
+  /** Random id of this browser, made with its first choice; empty while the choice is that of an account. */
   readonly device: string;
   /** When the choice was made, in ms since 1970. It holds for the time the site has set, from then on. */
   readonly at: number;
-  /** SHA-256 of the wording that was on the screen; "signal" or "import" when none was. */
+  /** SHA-256 of the wording that was on the screen; "signal", "import" or "account" when none was. */
   readonly wording: string;
   /** May lack purposes when only one was decided, at a placeholder. */
   readonly decisions: Readonly<Decisions>;
+}
+
+/** What came of one proof of a form. A form that asks for two identifiers makes two proofs. */
+export interface FormOutcome {
+  /** Id of the form: data-consentd-form. */
+  readonly form: string;
+  /** Id of the proof, as in the hidden field consentd_proof of a page's own form. */
+  readonly proof: string;
+  readonly decisions: Readonly<Decisions>;
+  /**
+   * recorded; pending until the person answers a mail; waiting in this browser, for the server did not answer;
+   * refused by the server: nothing was recorded.
+   */
+  readonly status: 'recorded' | 'pending' | 'waiting' | 'refused';
 }
 
 export interface Consentd {
@@ -43,13 +57,17 @@ export interface Consentd {
   open(): void;
   /** Calls fn with the choice at each change, in this tab or another. Gives a function that stops it. */
   on(event: 'change', fn: (choice: Choice) => void): () => void;
+  /** Calls fn with what came of each proof of a form, and again when that changes. Gives a function that stops it. */
+  on(event: 'form', fn: (outcome: FormOutcome) => void): () => void;
   /**
-   * Keeps the site's own id of a signed-in visitor, in `external`, for this page. It is not sent anywhere yet:
-   * linking a device with a person needs the site's server to vouch for it.
+   * Says that a person is signed in, by the token the site's server had from consentd (POST …/links); null: nobody
+   * is any more. While somebody is, the account's own choice applies, in this tab, and choices made are the
+   * account's, on every device; what this device has chosen while nobody was signed in is left as it is, and
+   * applies again afterwards. An account that has not chosen is asked: say on the page that the answer goes for
+   * all its devices. To be called on every page, also with null. Only where the site's configuration says
+   * `identify: true`.
    */
-  identify(externalId: string): void;
-  /** What identify was told. */
-  readonly external?: string;
+  identify?(token: string | null): void;
   /** Runs fn, or the method named. */
   push(call: ((api: Consentd) => void) | [method: keyof Consentd, ...args: unknown[]]): void;
 }
@@ -60,5 +78,6 @@ declare global {
   }
   interface DocumentEventMap {
     'consentd:change': CustomEvent<Choice>;
+    'consentd:form': CustomEvent<FormOutcome>;
   }
 }

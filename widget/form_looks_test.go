@@ -3,7 +3,13 @@ package widget_test
 import (
 	"fmt"
 	"net/http"
+	"os"
+	"slices"
+	"strings"
 	"testing"
+
+	"github.com/chromedp/cdproto/accessibility"
+	"github.com/chromedp/chromedp"
 
 	"github.com/consentd/consentd/widget/widgettest"
 )
@@ -100,4 +106,133 @@ func TestFormGallery(t *testing.T) {
 			see("thanks")
 		})
 	}
+}
+
+// axe-core finds nothing on any state of a form of ours, in light, dark and forced colours, at 320 px and at 200 %.
+func TestFormAccessibility(t *testing.T) {
+	axe, err := os.ReadFile("node_modules/axe-core/axe.min.js")
+	if err != nil {
+		t.Fatalf("axe-core is not installed: run npm ci --prefix widget (%v)", err)
+	}
+	body := `<header><a href="/">Maison Alba</a></header><main><h1>Linen</h1><p>Woven in the north.</p><div data-consentd-form="callback"></div></main>`
+	s, tab := visitForms(t, page{body: body})
+	tab.Until(inForm("#title"))
+	got(t, s, &s.prompts, 1)
+	widgettest.Eval[bool](tab, string(axe)+";true")
+	violations := func() []violation {
+		return widgettest.Eval[[]violation](tab, `axe.run(document).then(r => r.violations)`)
+	}
+	everywhere := func(state string) {
+		t.Helper()
+		for _, c := range []struct {
+			feature, value string
+			width, height  int64
+		}{
+			{"prefers-color-scheme", "light", 1280, 800},
+			{"prefers-color-scheme", "dark", 1280, 800},
+			{"prefers-color-scheme", "light", 320, 568},
+			{"prefers-color-scheme", "dark", 375, 740},
+			{"forced-colors", "active", 640, 400}, // 1280 × 800 at 200 %
+		} {
+			tab.Width(c.width, c.height, false)
+			tab.Prefer(c.feature, c.value)
+			for _, v := range violations() {
+				t.Errorf("%s, %s %s at %d × %d: %s (%s): %s %+v", state, c.feature, c.value, c.width, c.height, v.ID, v.Impact, v.Help, v.Nodes)
+			}
+		}
+		tab.Width(1280, 800, false)
+		tab.Prefer("prefers-color-scheme", "light")
+	}
+	everywhere("asking")
+	click(tab, inForm("[type=submit]"))
+	everywhere("faults")
+	enter(tab, "email", "a@b.example")
+	click(tab, inForm("[name=newsletter]"))
+	s.set(func(s *stand) { s.refuse = hangUp })
+	click(tab, inForm("[type=submit]"))
+	tab.Until(inForm("#retry"))
+	everywhere("waiting")
+	s.set(func(s *stand) { s.refuse, s.reply = nil, `{"status":"pending"}` })
+	click(tab, inForm("#retry"))
+	tab.Until(inForm("#change"))
+	everywhere("mailbox")
+	click(tab, inForm("#change"))
+	s.set(func(s *stand) {
+		s.refuse = func(w http.ResponseWriter, p post) bool { http.Error(w, `{}`, 422); return true }
+	})
+	click(tab, inForm("[type=submit]"))
+	tab.Until(inForm("[role=status] .error"))
+	everywhere("refused")
+	s.set(func(s *stand) { s.refuse, s.reply = nil, `{}` })
+	click(tab, inForm("[type=submit]"))
+	tab.Until(inForm("[role=status] svg"))
+	everywhere("thanks")
+
+	// The control: words made pale are found.
+	widgettest.Eval[bool](tab, `(el => (el.style.color = "#ccc", true))(`+inForm("[role=status] p")+`)`)
+	if all := violations(); len(all) != 1 || all[0].ID != "color-contrast" {
+		t.Errorf("the pale words: %+v", all)
+	}
+}
+
+// What a screen reader hears: names, roles, states, descriptions, of the fields, of the boxes, of what is wrong.
+func TestWhatAFormTellsAScreenReader(t *testing.T) {
+	s, tab := visitForms(t, page{body: formPage("newsletter")})
+	tab.Until(inForm("#title"))
+	got(t, s, &s.prompts, 1)
+	want := func(when, node string) {
+		t.Helper()
+		if all := tree(t, tab); !slices.Contains(all, node) {
+			t.Errorf("%s: no %s in\n%s", when, node, strings.Join(all, "\n"))
+		}
+	}
+	want("asking", `form "News from the workshop"`)
+	want("asking", `textbox "E-mail address" (To send you the letter, nothing else.) required`)
+	want("asking", `group "News from the workshop"`)
+	want("asking", `checkbox "The Alba letter" (One letter a month: new cloth, the workshop, dates of sales. Unsubscribe by a link in each letter.) false`)
+	want("asking", `button "Sign up"`)
+	click(tab, inForm("[type=submit]"))
+	want("faults", `textbox "E-mail address" (To send you the letter, nothing else. Fill in this field.) invalid required`)
+	want("faults", `checkbox "Measuring opens" (Knowing whether you open our letters. You receive them without this too. Tick at least one box.) invalid false`)
+	for _, node := range tree(t, tab) {
+		if strings.Contains(node, "website") {
+			t.Errorf("the trap is heard: %s", node)
+		}
+	}
+}
+
+// tree lists the accessibility tree: role, name, description and states of each node.
+func tree(t *testing.T, tab *widgettest.Tab) []string {
+	t.Helper()
+	reply, err := chromedp.Call(tab.Context(), accessibility.GetFullAXTree, accessibility.GetFullAXTreeParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	text := func(v *accessibility.Value) string {
+		if v == nil {
+			return ""
+		}
+		s := strings.Trim(string(v.Value), `"`)
+		return s
+	}
+	for _, n := range reply.Nodes {
+		line := fmt.Sprintf("%s %q", text(n.Role), text(n.Name))
+		if d := text(n.Description); d != "" {
+			line += " (" + d + ")"
+		}
+		for _, p := range n.Properties {
+			v := text(p.Value)
+			switch p.Name {
+			case "checked":
+				line += " " + v
+			case "invalid", "required":
+				if v == "true" {
+					line += " " + string(p.Name)
+				}
+			}
+		}
+		all = append(all, line)
+	}
+	return all
 }

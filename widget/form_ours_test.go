@@ -33,8 +33,8 @@ func told(t *testing.T, tab *widgettest.Tab, n int) []outcome {
 
 const formOutbox = `localStorage.consentd_shop_forms`
 
-// focused names what has the focus, through shadow roots.
-const focused = `(() => { let el = document.activeElement; while (el?.shadowRoot?.activeElement) el = el.shadowRoot.activeElement; return el.name || el.id || el.type || el.textContent })()`
+// formFocus names what has the focus, through shadow roots.
+const formFocus = `(() => { let el = document.activeElement; while (el?.shadowRoot?.activeElement) el = el.shadowRoot.activeElement; return el.name || el.id || el.type || el.textContent })()`
 
 func TestSigningUpWithTheKeyboardAlone(t *testing.T) {
 	s := newStand(t, input(t, formShop()), page{head: listen, body: formPage("newsletter")})
@@ -50,7 +50,7 @@ func TestSigningUpWithTheKeyboardAlone(t *testing.T) {
 	var path []string
 	press := func(keys string) {
 		tab.Key(keys)
-		path = append(path, widgettest.Eval[string](tab, focused))
+		path = append(path, widgettest.Eval[string](tab, formFocus))
 	}
 	press("\t")
 	tab.Key("camille@maison.example")
@@ -75,7 +75,7 @@ func TestSigningUpWithTheKeyboardAlone(t *testing.T) {
 		t.Errorf("decisions %v", c.Decisions)
 	}
 	tab.Until(inForm("#change"))
-	if at := widgettest.Eval[string](tab, focused); at != "One more step" {
+	if at := widgettest.Eval[string](tab, formFocus); at != "One more step" {
 		t.Errorf("the focus went to %q", at)
 	}
 	if said := widgettest.Eval[string](tab, inForm("[role=status]")+".textContent"); !strings.Contains(said, "camille@maison.example") {
@@ -88,7 +88,7 @@ func TestSigningUpWithTheKeyboardAlone(t *testing.T) {
 	// A wrong address is corrected where it was given.
 	tab.Key("\t")
 	tab.Key("\r")
-	if at := widgettest.Eval[string](tab, focused); at != "email" {
+	if at := widgettest.Eval[string](tab, formFocus); at != "email" {
 		t.Errorf("the focus went to %q", at)
 	}
 	tab.Key("n")
@@ -166,7 +166,7 @@ func TestFaultsAreSaidWhereTheyAre(t *testing.T) {
 	s, tab := visitForms(t, page{body: formPage("callback")})
 	tab.Until(inForm("#title"))
 	faults := func() string {
-		return widgettest.Eval[string](tab, `[...`+formRoot+`.querySelectorAll("input[aria-invalid=true]")].map(el => el.name + ": " + el.getAttribute("aria-describedby").split(" ").map(id => `+formRoot+`.getElementById(id)).filter(e => e.classList.contains("error")).map(e => e.textContent)).join("; ") + " @ " + `+focused)
+		return widgettest.Eval[string](tab, `[...`+formRoot+`.querySelectorAll("input[aria-invalid=true]")].map(el => el.name + ": " + el.getAttribute("aria-describedby").split(" ").map(id => `+formRoot+`.getElementById(id)).filter(e => e.classList.contains("error")).map(e => e.textContent)).join("; ") + " @ " + `+formFocus)
 	}
 	check := func(when, want string) {
 		t.Helper()
@@ -233,7 +233,7 @@ func TestTheEdgeMayNotTakeAnAddress(t *testing.T) {
 	})
 	click(tab, inForm("[type=submit]"))
 	tab.Until(inForm("#email[aria-invalid=true]"))
-	if at := widgettest.Eval[string](tab, focused); at != "email" {
+	if at := widgettest.Eval[string](tab, formFocus); at != "email" {
 		t.Errorf("the focus is at %q", at)
 	}
 	if said := widgettest.Eval[string](tab, inForm("[role=status]")+".textContent"); said != "" {
@@ -293,6 +293,28 @@ func TestAFormWaitsForTheConnection(t *testing.T) {
 	if all := told(t, tab, 2); all[1].Status != "pending" || all[0].Proof != all[1].Proof {
 		t.Errorf("told %+v", all)
 	}
+}
+
+// Nobody looks at a button that is sending for ever: after ten seconds it is said that it will be sent later.
+func TestAFormWhoseEdgeHangs(t *testing.T) {
+	s := newStand(t, input(t, formShop()), page{body: formPage("newsletter")})
+	tab := newTab(t)
+	tab.BeforeScripts(s.chosen("0"))
+	tab.BeforeScripts(`{ const real = setTimeout; window.setTimeout = (fn, ms) => real(fn, ms === 1e4 ? 100 : ms) }`)
+	tab.Open(s.site.URL)
+	tab.Until(inForm("#title"))
+	got(t, s, &s.prompts, 1)
+	release := make(chan bool)
+	s.set(func(s *stand) {
+		s.refuse = func(http.ResponseWriter, post) bool { <-release; return false }
+	})
+	enter(tab, "email", "a@b.example")
+	click(tab, inForm("[name=newsletter]"))
+	click(tab, inForm("[type=submit]"))
+	tab.Until(inForm("#retry"))
+	close(release)
+	tab.Until(inForm("[role=status] svg") + " && !" + inForm("#retry"))
+	got(t, s, &s.consents, 1)
 }
 
 func TestAFormMayLeadToAPage(t *testing.T) {

@@ -3,6 +3,7 @@ package widget_test
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -164,4 +165,23 @@ func (s *stand) forms() []url.Values {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.sent)
+}
+
+// identify is the edge's side of identify().
+func (s *stand) identify(w http.ResponseWriter, r *http.Request) {
+	var asked struct{ Token, Device string }
+	dec := json.NewDecoder(r.Body)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&asked); err != nil || s.asks(w, post{Surface: "identify"}) {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.identified = append(s.identified, asked.Token+" "+asked.Device)
+	answer, ok := s.accounts[asked.Token]
+	if !ok {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		answer = `{"code":"invalid_token"}`
+	}
+	io.WriteString(w, answer)
 }

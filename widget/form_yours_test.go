@@ -380,7 +380,7 @@ func TestTheEdgeMayNotTakeAWording(t *testing.T) {
 	tab := newTab(t)
 	tab.BeforeScripts(s.chosen("0"))
 	tab.Open(s.site.URL)
-	tab.Heard("too_many_wordings")
+	tab.Heard("wording refused by the edge:")
 	fill(tab, "#n")
 	submitted(tab, 1)
 	if e := told(t, tab, 1)[0]; e.Status != "refused" {
@@ -388,4 +388,25 @@ func TestTheEdgeMayNotTakeAWording(t *testing.T) {
 	}
 	got(t, s, &s.consents, 0)
 	tab.Until("!" + formOutbox)
+}
+
+// A form of an application comes later, in the language of where it stands, and is replaced by another of its kind.
+func TestThePagesOwnFormAddedLater(t *testing.T) {
+	s, tab := visitForms(t, page{head: handled, body: `<main></main>`})
+	form := `<form data-consentd-form="contact"><input id="mail" type="email" aria-label="E-mail"><label><input type="checkbox" data-purpose="newsletter" id="n">The letter</label><button name="go">Send</button></form>`
+	for i, c := range []struct{ lang, locale string }{{"fr-CA", "fr"}, {"en", "en"}, {"", "en"}, {"de", "en"}} { // the page is in English
+		widgettest.Eval[bool](tab, fmt.Sprintf(`(document.querySelector("main").innerHTML = '<section lang="%s">%s</section>', true)`, c.lang, form))
+		if p := got(t, s, &s.prompts, i+1)[i]; p.Locale != c.locale {
+			t.Errorf("lang %q: prompt %+v", c.lang, p)
+		}
+		fill(tab, "#n")
+		if p := got(t, s, &s.consents, i+1)[i]; p.Locale != c.locale || !p.Decisions["newsletter"] {
+			t.Errorf("lang %q: consent %+v", c.lang, p)
+		}
+		submitted(tab, i+1)
+	}
+	docs := s.wordingsMade()
+	if len(docs) != 2 || !strings.Contains(docs[0], `"locale":"fr"`) || !strings.Contains(docs[1], `"locale":"en"`) {
+		t.Errorf("wordings %s", docs)
+	}
 }

@@ -111,36 +111,6 @@ func inBundle(t *testing.T, b *widget.Bundle, name string) bool {
 	return false
 }
 
-// "Back" shows a page as it was left; it is the same display, not another.
-func TestBackAndForwardCountNoPromptTwice(t *testing.T) {
-	s, tab := visit(t, page{body: plain})
-	tab.BannerShown()
-	got(t, s, &s.prompts, 1)
-	widgettest.Eval[bool](tab, `(addEventListener("pageshow", e => window.restored = e.persisted), dispatchEvent(new PageTransitionEvent("pagehide", {persisted: true})), dispatchEvent(new PageTransitionEvent("pageshow", {persisted: true})), true)`)
-	tab.Until("window.restored")
-	tab.BannerShown()
-	tab.Press("#refuse")
-	tab.NothingShown()
-	got(t, s, &s.consents, 1)
-	got(t, s, &s.prompts, 1)
-}
-
-// A page rendered ahead of time asks nobody until somebody sees it.
-func TestPrerendering(t *testing.T) {
-	s := newStand(t, input(t, shop()), page{body: gated})
-	tab := newTab(t)
-	tab.BeforeScripts(`Object.defineProperty(document, "prerendering", {get: () => !window.seen, configurable: true})`)
-	tab.Open(s.site.URL)
-	if widgettest.Eval[bool](tab, `!!document.querySelector("consentd-widget")`) {
-		t.Error("a page nobody sees asks")
-	}
-	got(t, s, &s.prompts, 0)
-	widgettest.Eval[bool](tab, `(window.seen = true, document.dispatchEvent(new Event("prerenderingchange")), true)`)
-	tab.BannerShown()
-	got(t, s, &s.prompts, 1)
-	quiet(t, tab)
-}
-
 // Nobody agrees through a program to what is not on the screen; taking back needs no screen.
 func TestSettingByProgram(t *testing.T) {
 	s, tab := visit(t, page{})
@@ -154,11 +124,8 @@ func TestSettingByProgram(t *testing.T) {
 		t.Errorf("consent %+v", c)
 	}
 	tab.NothingShown()
-	widgettest.Eval[bool](tab, `(consentd.identify("customer-42"), consentd.set({ads: false}), true)`)
+	widgettest.Eval[bool](tab, `(consentd.set({ads: false}), true)`)
 	if c := got(t, s, &s.consents, 3)[2]; c.Decisions["ads"] {
 		t.Errorf("consent %+v", c)
-	}
-	if widgettest.Eval[string](tab, `consentd.external`) != "customer-42" {
-		t.Error("identify has kept nothing")
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/consentd/consentd/widget/widgettest"
 )
 
-var chromium = sync.OnceValues(widgettest.Start)
+var chromium = sync.OnceValues(func() (*widgettest.Browser, error) { return widgettest.Start() })
 
 func TestMain(m *testing.M) {
 	code := m.Run()
@@ -46,16 +46,18 @@ type stand struct {
 	site, edge *httptest.Server
 	wordings   []*consent.Published
 
-	mu       sync.Mutex
-	bundle   *widget.Bundle
-	prompts  []post
-	consents []post
-	docs     []string     // wordings made in the page
-	reply    string       // what a consent is answered with
-	sent     []url.Values // forms the page has sent to the website
-	fetched  []string     // paths of scripts asked of the website
-	page     page
-	refuse   func(w http.ResponseWriter, p post) bool // answers in place of the edge, when set
+	mu         sync.Mutex
+	bundle     *widget.Bundle
+	prompts    []post
+	consents   []post
+	docs       []string          // wordings made in the page
+	reply      string            // what a consent is answered with
+	identified []string          // token and device of each call of identify
+	accounts   map[string]string // what identify is answered with, by token
+	sent       []url.Values      // forms the page has sent to the website
+	fetched    []string          // paths of scripts asked of the website
+	page       page
+	refuse     func(w http.ResponseWriter, p post) bool // answers in place of the edge, when set
 }
 
 // page is what the website serves at every path but those of scripts.
@@ -66,19 +68,19 @@ type page struct {
 
 // post is the body of a consent or of a prompt.
 type post struct {
-	ID        string                                `json:"id"`
-	Subject   struct{ Device, Email, Phone string } `json:"subject"`
-	Surface   string                                `json:"surface"`
-	Method    string                                `json:"method"`
-	Decisions map[string]bool                       `json:"decisions"`
-	Wording   string                                `json:"wording"`
-	Locale    string                                `json:"locale"`
-	Page      string                                `json:"page"`
-	Prompt    string                                `json:"prompt"`
-	Device    string                                `json:"device"`
-	Trap      *string                               `json:"trap"`
-	Took      *int                                  `json:"took"`
-	Type      string                                `json:"-"` // content type
+	ID        string                                        `json:"id"`
+	Subject   struct{ Device, Email, Phone, Person string } `json:"subject"`
+	Surface   string                                        `json:"surface"`
+	Method    string                                        `json:"method"`
+	Decisions map[string]bool                               `json:"decisions"`
+	Wording   string                                        `json:"wording"`
+	Locale    string                                        `json:"locale"`
+	Page      string                                        `json:"page"`
+	Prompt    string                                        `json:"prompt"`
+	Device    string                                        `json:"device"`
+	Trap      *string                                       `json:"trap"`
+	Took      *int                                          `json:"took"`
+	Type      string                                        `json:"-"` // content type
 }
 
 func newStand(t testing.TB, in widget.Input, p page) *stand {
@@ -151,6 +153,8 @@ func (s *stand) serveEdge(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(http.StatusCreated)
 			io.WriteString(w, s.reply)
 		}
+	case "POST /v1/sites/shop/identify":
+		s.identify(w, r)
 	case "POST /v1/sites/shop/wordings":
 		s.takeWording(w, r)
 	default:

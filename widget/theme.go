@@ -230,21 +230,21 @@ func (t Theme) css() (string, error) {
 		return "", err
 	}
 	light, dark := inLight.css("light"), inDark.css("dark")
-	radius := themed + "{--radius:" + cmp.Or(t.Radius, defaultRadius) + ";--space:" + cmp.Or(t.Space, defaultSpace) + "}"
+	open := themed + "{--radius:" + cmp.Or(t.Radius, defaultRadius) + ";--space:" + cmp.Or(t.Space, defaultSpace) + ";"
 	switch t.Scheme {
 	case SchemeLight:
-		return radius + light, nil
+		return open + light + "}", nil
 	case SchemeDark:
-		return radius + dark, nil
+		return open + dark + "}", nil
 	}
-	return radius + light + "@media(prefers-color-scheme:dark){" + dark + "}", nil
+	return open + light + "}@media(prefers-color-scheme:dark){" + themed + "{" + dark + "}}", nil
 }
 
 func (p Palette) css(scheme string) string {
 	var b strings.Builder
-	b.WriteString(themed + "{color-scheme:" + scheme)
+	b.WriteString("color-scheme:" + scheme)
 	for _, f := range p.fields() {
 		b.WriteString(";--" + f.name + ":" + f.value)
 	}
-	return b.String() + "}"
+	return b.String()
 }

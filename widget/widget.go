@@ -28,11 +28,21 @@
 //	<script src="{edge}/s/{site}.js" defer></script>
 //	<script type="text/plain" data-consent="analytics" data-src="https://…/tag.js"></script>
 //	<button data-consentd="open">Cookies</button>
+//	<div data-consentd-form="newsletter"><a href="{edge}/f/{site}/newsletter">Sign up</a></div>
+//	<form data-consentd-form="contact"> … <input type="checkbox" data-purpose="newsletter"> … </form>
 //
 // A held script may name several purposes, all needed, and be inline; data-type="module" makes a module of it.
 // Under a policy with nonces it carries the page's nonce, as every script does. A page that lists its Trusted
 // Types policies lists "consentd". The API is window.consentd (consentd.d.ts); a choice is told by the event
 // consentd:change on document. It is kept under consentd_{site}, as src/lib/encodeChoice.ts says.
+//
+// A div for a form of ours is filled with it; what stands in it is for pages without scripts. A form the page draws
+// itself keeps its looks, its handlers and its address: boxes carry data-purpose, the e-mail or phone field is found
+// by its type or by data-consentd-field="email", and the ids of the proofs come back in the hidden field
+// consentd_proof. What the form says is read where it stands, so that it is on record word for word; what speaks of
+// the visitor ("Hello Camille") is marked data-consentd-ignore. A box needs words, and to be empty at first. Labels
+// and values of all other fields are left alone. Pages that submit by program use requestSubmit(), which tells
+// of it; submit() does not. What came of a form is told by the event consentd:form.
 //
 // # What the bundle asks of its server
 //
@@ -41,6 +51,8 @@
 //   - POST …/prompts and …/consents take JSON as text/plain;charset=UTF-8, without credentials, and answer with
 //     Access-Control-Allow-Origin; …/consents exposes the header Date, which the script needs to date its id
 //     again after the problem id_in_future.
+//   - {edge}/v1/sites/{site}/wordings takes the wording of a page's own form, a canonical document, before a consent
+//     under it, and the same again any time. Until it has one, prompts and consents under it are answered 422.
 //   - A consent may arrive twice with one id, now or weeks later: the second answer is a 2xx.
 //   - 408, 429 and 5xx mean "later"; any other 4xx means "never", and the script forgets the post.
 //
@@ -164,9 +176,9 @@ func (p parts) build() (*Bundle, error) {
 
 // innerNames are the properties no page, no server and no browser ever sees: the script calls them otherwise.
 // What TypeScript shares with the DOM or the wire (text, title, id, name, decisions …) is not among them.
-const innerNames = `^(accept|allowed|always|asked|attribute|banner|bases|choice|choose|clear|controller|cookies|` +
-	`embeds|flush|front|hashes|host|keep|leave|lifetimes|locales|necessary|once|policy|preferences|print|provider|` +
-	`purposes|query|refuse|root|rtl|save|services|showBanner|showPreferences|undo|` +
+const innerNames = `^(accept|allowed|always|asked|attribute|back|banner|bases|choice|choose|clear|continue|controller|cookies|` +
+	`embeds|flush|front|google|hashes|host|keep|leave|lifetimes|locales|necessary|once|policy|preferences|print|provider|` +
+	`purposes|query|refuse|reopen|root|rtl|save|services|showBanner|showPreferences|undo|` +
 	// of forms
 	`basis|change_address|displayed|doc|error_missing|error_none|error_one_field|error_title|fail|fault|fields|forms|` +
 	`mailbox_title|objection|optin|optional|proofs|record|redirect|refused|retry|revision|seen|sending|sent|thanks|thanks_title|` +

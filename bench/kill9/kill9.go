@@ -122,8 +122,6 @@ func (k *killer) cycle(ctx context.Context) error {
 		return err
 	}
 	k.latest = k.latest[:0]
-	kill := time.AfterFunc(k.o.Load/4+time.Duration(k.rand.Int64N(int64(k.o.Load)*3/4)), k.o.Server.Kill)
-	defer kill.Stop()
 	err := k.load(ctx)
 	k.o.Server.Kill() // waits until it is gone, also when the load ended for another reason
 	return err
@@ -139,7 +137,8 @@ func (k *killer) start(ctx context.Context) (err error) {
 	return err
 }
 
-// load sends new choices over every connection until the server is gone.
+// load sends new choices over every connection until the server is gone. Its time begins once all are connected:
+// on a busy machine that takes as long as the load.
 func (k *killer) load(ctx context.Context) error {
 	clients := make([]*client, k.o.Conns)
 	for i := range clients {
@@ -150,6 +149,8 @@ func (k *killer) load(ctx context.Context) error {
 		clients[i] = c
 		defer c.Close()
 	}
+	kill := time.AfterFunc(k.o.Load/4+time.Duration(k.rand.Int64N(int64(k.o.Load)*3/4)), k.o.Server.Kill)
+	defer kill.Stop()
 	var wg sync.WaitGroup
 	for i, c := range clients {
 		seed := rand.NewPCG(k.rand.Uint64(), uint64(i))

@@ -19,11 +19,15 @@ type dataFlags struct {
 	Data string `help:"Data directory: the ledger, keys and the embedded ClickHouse. Losing it loses the proofs not shipped yet and every key; who reads it can issue tokens. Back it up." default:"data" type:"path" env:"CONSENTD_DATA" placeholder:"DIR"`
 }
 
-func (d dataFlags) ledger() string  { return filepath.Join(d.Data, "ledger") }
-func (d dataFlags) engine() string  { return filepath.Join(d.Data, "engine") }
-func (d dataFlags) tokens() string  { return filepath.Join(d.Data, "keys", "tokens") }
-func (d dataFlags) secrets() string { return filepath.Join(d.Data, "keys", "sites") }
-func (d dataFlags) seal() string    { return filepath.Join(d.Data, "keys", "seal") }
+func (d dataFlags) ledger() string      { return filepath.Join(d.Data, "ledger") }
+func (d dataFlags) engine() string      { return filepath.Join(d.Data, "engine") }
+func (d dataFlags) tokens() string      { return filepath.Join(d.Data, "keys", "tokens") }
+func (d dataFlags) secrets() string     { return filepath.Join(d.Data, "keys", "sites") }
+func (d dataFlags) seal() string        { return filepath.Join(d.Data, "keys", "seal") }
+func (d dataFlags) logKeys() string     { return filepath.Join(d.Data, "keys", "log") }
+func (d dataFlags) receiptKeys() string { return filepath.Join(d.Data, "keys", "receipts") }
+func (d dataFlags) logs() string        { return filepath.Join(d.Data, "log") }
+func (d dataFlags) snapshots() string   { return filepath.Join(d.Data, "snapshots") }
 
 // warehouseFlags says which ClickHouse.
 type warehouseFlags struct {

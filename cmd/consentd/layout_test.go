@@ -25,6 +25,7 @@ var arrows = []struct{ from, to string }{
 	{"server", "server/..."},
 	{"server/admit", "server/wire"},
 	{"server/link", "server/keyfile"},
+	{"server/mail/mailtest", "storage/storagetest"},
 	{"server/mail", "storage/ledger"}, // its jobs are notes, written in the batch of a proof
 	{"server/site", "server/keyfile"},
 	{"server/token", "server/keyfile"},
@@ -52,6 +53,7 @@ var soleImporters = map[string]string{
 	"github.com/goccy/go-yaml":                "server/site server cmd/consentd",
 	"github.com/gofiber/fiber/v2":             "server bench",
 	"github.com/wneessen/go-mail":             "server/mail",
+	"github.com/emersion/go-smtp":             "server/mail/mailtest",
 	"github.com/alecthomas/kong":              "cmd/consentd",
 	"github.com/oschwald/maxminddb-golang/v2": "cmd/consentd",
 }

@@ -14,6 +14,9 @@
 //	snippet.go  consentd snippet
 //	token.go    consentd token
 //	seal.go     consentd seal, and the ring a running server uses
+//	logs.go     consentd keys, and the sealing of the logs
+//	evidence.go consentd evidence
+//	verify.go   consentd verify
 //	sql.go      consentd sql
 //	backup.go   consentd backup, and the server's part of it
 //
@@ -43,15 +46,18 @@ var version = "devel"
 
 // cli is the command line.
 type cli struct {
-	Serve   serveCmd   `cmd:"" help:"Run the server: collect choices, answer lookups, ship proofs to ClickHouse."`
-	Demo    demoCmd    `cmd:"" help:"Run the server with a demo shop in French and English, and print what to try."`
-	Check   checkCmd   `cmd:"" help:"Check site files: every mistake at once, with its line. Exits 1 on an error."`
-	Snippet snippetCmd `cmd:"" help:"Print what the pages of a site carry: the script tag and, where Google or Microsoft are told of choices, what says denied before."`
-	Token   tokenCmd   `cmd:"" help:"Issue an API token (printed alone on standard output), list keys, rotate, revoke."`
-	Seal    sealCmd    `cmd:"" help:"Rotate the keys that seal e-mail addresses and phone numbers."`
-	Sql     sqlCmd     `cmd:"" name:"sql" help:"Run one reading statement against the ClickHouse in use, also while the server runs."`
-	Backup  backupCmd  `cmd:"" help:"Have the running server write a copy of its ledger."`
-	Version versionCmd `cmd:"" help:"Print the version."`
+	Serve    serveCmd    `cmd:"" help:"Run the server: collect choices, answer lookups, ship proofs to ClickHouse."`
+	Demo     demoCmd     `cmd:"" help:"Run the server with a demo shop in French and English, and print what to try."`
+	Check    checkCmd    `cmd:"" help:"Check site files: every mistake at once, with its line. Exits 1 on an error."`
+	Snippet  snippetCmd  `cmd:"" help:"Print what the pages of a site carry: the script tag and, where Google or Microsoft are told of choices, what says denied before."`
+	Token    tokenCmd    `cmd:"" help:"Issue an API token (printed alone on standard output), list keys, rotate, revoke."`
+	Keys     keysCmd     `cmd:"" help:"Print the keys that evidence and receipts are verified with; make new ones."`
+	Evidence evidenceCmd `cmd:"" help:"Write a file that proves a choice to somebody who trusts nobody here, or a dossier to print."`
+	Verify   verifyCmd   `cmd:"" help:"Check an evidence file: no network, no data directory. Exits 1 when anything is refused."`
+	Seal     sealCmd     `cmd:"" help:"Rotate the keys that seal e-mail addresses and phone numbers."`
+	Sql      sqlCmd      `cmd:"" name:"sql" help:"Run one reading statement against the ClickHouse in use, also while the server runs."`
+	Backup   backupCmd   `cmd:"" help:"Have the running server write a copy of its ledger."`
+	Version  versionCmd  `cmd:"" help:"Print the version."`
 
 	Config kong.ConfigFlag `help:"YAML file of options: the names of the flags, without dashes in front. Flags and environment win." placeholder:"FILE" env:"CONSENTD_CONFIG"`
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/consentd/consentd/server/token"
 	"github.com/consentd/consentd/storage/drain"
 	"github.com/consentd/consentd/storage/engine"
+	"github.com/consentd/consentd/storage/evidence"
 	"github.com/consentd/consentd/storage/ledger"
 	"github.com/consentd/consentd/storage/warehouse"
 	"github.com/oschwald/maxminddb-golang/v2"
@@ -35,9 +36,11 @@ type node struct {
 	ledger    *ledger.Ledger
 	sites     *site.Registry
 	tokens    *token.Ring
-	engine    *engine.Engine                // nil: an external ClickHouse, or none
-	warehouse *warehouse.Warehouse          // nil: none
-	drain     *drain.Drain                  // nil: none
+	engine    *engine.Engine       // nil: an external ClickHouse, or none
+	warehouse *warehouse.Warehouse // nil: none
+	drain     *drain.Drain         // nil: none
+	keeper    *evidence.Keeper
+	receipts  *token.Ring
 	server    atomic.Pointer[server.Server] // read when a site file changes, from the registry's goroutine
 	noEngine  error                         // why there is no ClickHouse
 
@@ -56,6 +59,7 @@ func open(ctx context.Context, f *nodeFlags, addr, sites string, log *slog.Logge
 		func() error { return n.openSites(sites) },
 		n.openTokens,
 		func() error { return n.openWarehouse(ctx) },
+		func() error { return n.openLogs(ctx) },
 		n.openServer,
 	} {
 		if err := step(); err != nil {
@@ -219,7 +223,7 @@ func (n *node) openServer() error {
 	if err != nil {
 		return err
 	}
-	o := server.Options{Ledger: n.ledger, Sites: n.sites, Tokens: n.tokens, Seal: sealer{keys}, Country: country, TrustedProxies: proxies,
+	o := server.Options{Ledger: n.ledger, Sites: n.sites, Tokens: n.tokens, Seal: sealer{keys}, Evidence: n.keeper, Receipts: n.receipts, Country: country, TrustedProxies: proxies,
 		Checks: n.checks(), Version: versionString(), Log: n.log, AccessLog: n.flags.AccessLog, Metrics: n.registry}
 	if n.warehouse != nil {
 		o.Warehouse = n.warehouse
@@ -258,6 +262,7 @@ func (n *node) checks() []server.Check {
 		{Name: "ledger", Essential: true, Do: func(context.Context) error { return n.ledger.Health() }},
 		{Name: "sites", Do: func(context.Context) error { return siteErrors(n.sites.Problems()) }},
 		{Name: "tokens", Do: func(context.Context) error { return n.tokens.Err() }},
+		{Name: "log", Do: func(context.Context) error { return n.keeper.Health() }},
 	}
 	if n.flags.Clickhouse == "" {
 		all = append(all, server.Check{Name: "engine", Do: func(context.Context) error {

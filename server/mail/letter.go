@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	texttemplate "text/template"
+	"unicode"
 
 	"github.com/consentd/consentd/storage/consent"
 	"github.com/consentd/consentd/widget"
@@ -101,8 +102,12 @@ func blend(a, b string, percent int) string {
 	return fmt.Sprintf("#%06x", mixed)
 }
 
-// oneLine keeps a text of a file on one line: it may stand in a header, or in a list.
-func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+// oneLine keeps a text of a file on one line: it may stand in a header, or in a list. Spaces that do not break stay.
+func oneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool {
+		return r == ' ' || unicode.IsControl(r) || r == '\u2028' || r == '\u2029'
+	}), " ")
+}
 
 // render writes both parts, from the site's own templates in dir where it has them. What is wrong with one of them is
 // returned, and the built-in one used in its place: somebody waits for this mail.

@@ -87,8 +87,8 @@ func dial(ctx context.Context, a *address, o *Options) (*line, error) {
 	stop := func() bool { return true }
 	config := &tls.Config{ServerName: a.host, MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs}
 	options := []gomail.Option{gomail.WithPort(a.port), gomail.WithTimeout(o.Timeout), gomail.WithHELO(o.Hello), gomail.WithTLSConfig(config),
-		gomail.WithTLSPolicy(gomail.NoTLS), gomail.WithDialContextFunc(func(ctx context.Context, network, to string) (_ net.Conn, err error) {
-			if conn, err = connect(ctx, network, to, a.implicit, config); err == nil {
+		gomail.WithTLSPolicy(gomail.NoTLS), gomail.WithDialContextFunc(func(dialing context.Context, network, to string) (_ net.Conn, err error) {
+			if conn, err = connect(dialing, network, to, a.implicit, config); err == nil {
 				stop = context.AfterFunc(ctx, func() { conn.Close() })
 			}
 			return conn, err

@@ -1,6 +1,7 @@
 package site_test
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -13,35 +14,17 @@ import (
 )
 
 // club is a site of forms alone.
-const club = `site: club
-name: Club
-origins: [https://club.example, "https://*.club.example"]
-controller: {name: Club Ltd, contact: privacy@club.example}
-locales: [fr, en]
-policy: /privacy
-purposes:
-  - {id: letter, ready: newsletter, keep: 24mo}
-  - {id: opens, ready: email_opens, inactive: 6mo}
-  - {id: calls, basis: consent, channel: phone, title: {fr: Appels, en: Calls}, text: {fr: Nous vous appelons., en: We call you.}}
-  - {id: orders, basis: contract, channel: email, title: {fr: A, en: A}, text: {fr: A, en: A}}
-forms:
-  - id: join
-    fields: [{kind: email, hint: {fr: Pour la lettre., en: For the letter.}}, {kind: phone, label: {fr: Mobile, en: Mobile}}]
-    purposes: [opens, letter, calls]
-    double_opt_in: true
-    title: {fr: Rejoindre, en: Join}
-    text: {fr: Une lettre par mois., en: One letter a month.}
-    thanks: {fr: À bientôt.}
-    redirect: {fr: https://club.example/merci, en: "https://www.club.example/thanks?x=1"}
-  - id: contact
-    markup: yours
-    fields: [{kind: email}]
-    purposes: [letter]
-mail: {name: Club, address: Bonjour@Bücher.example, reply_to: club@club.example}
-`
+func club(t testing.TB) string {
+	t.Helper()
+	data, err := os.ReadFile("testdata/club.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
 
 func TestAFileBecomesForms(t *testing.T) {
-	r, _ := serve(t, map[string]string{"club.yaml": club}, nil)
+	r, _ := serve(t, map[string]string{"club.yaml": club(t)}, nil)
 	s := get(t, r, "club")
 	want := []consent.Form{
 		{ID: "join", Markup: consent.MarkupOurs, DoubleOptIn: true, Purposes: []string{"opens", "letter", "calls"},
@@ -83,7 +66,7 @@ func TestAFileBecomesForms(t *testing.T) {
 }
 
 func TestAFormOfOursHasItsWordingsAndABannerWithoutPurposesHasNone(t *testing.T) {
-	r, _ := serve(t, map[string]string{"club.yaml": club}, nil)
+	r, _ := serve(t, map[string]string{"club.yaml": club(t)}, nil)
 	s := get(t, r, "club")
 	var got []string
 	for _, w := range s.Published {
@@ -114,7 +97,7 @@ func TestAFormOfOursHasItsWordingsAndABannerWithoutPurposesHasNone(t *testing.T)
 }
 
 func TestThePagesOfAPersonSayWhatTheyDecide(t *testing.T) {
-	text := strings.Replace(club, "keep: 24mo}", `keep: 24mo, services: [{name: Brevo, policy: "https://brevo.example"}]}`, 1)
+	text := strings.Replace(club(t), "keep: 24mo}", `keep: 24mo, services: [{name: Brevo, policy: "https://brevo.example"}]}`, 1)
 	r, _ := serve(t, map[string]string{"club.yaml": text}, nil)
 	s := get(t, r, "club")
 	one := s.CentreWording(s.Purposes[0], "en")
@@ -208,10 +191,10 @@ func TestEachMistakeWithAFormIsReported(t *testing.T) {
 		{"identify without a banner", "name: Club\norigins", "name: Club\nidentify: true\norigins", []string{"3:11 no_effect?"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			if n := strings.Count(club, tc.old); n != 1 {
+			if n := strings.Count(club(t), tc.old); n != 1 {
 				t.Fatalf("%q is in the file %d times", tc.old, n)
 			}
-			problems := site.Validate("club.yaml", []byte(strings.Replace(club, tc.old, tc.new, 1)))
+			problems := site.Validate("club.yaml", []byte(strings.Replace(club(t), tc.old, tc.new, 1)))
 			if got := found(problems); !slices.Equal(got, tc.want) {
 				t.Errorf("got  %q\nwant %q\n%v", got, tc.want, problems)
 			}
@@ -221,6 +204,20 @@ func TestEachMistakeWithAFormIsReported(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestAFileOfFormsWithEightMistakesReportsEight(t *testing.T) {
+	text := strings.NewReplacer("[opens, letter, calls]", "[opens, leter, orders]", "channel: phone", "channel: fax", "https://club.example/merci", "https://evil.example",
+		"{kind: phone,", "{kind: fax,", "title: {fr: Rejoindre, en: Join}", "title: {fr: Rejoindre}", "id: contact", "id: join", "address: Bonjour@Bücher.example", "address: Bonjour").Replace(club(t))
+	want := []string{"10:42 channel_unknown", "14:86 invalid_value", "15:23 purpose_unknown", "15:30 form_purpose_basis", "17:5 text_missing", "20:20 redirect_foreign",
+		"21:9 form_duplicate", "25:29 mail_address"}
+	problems := site.Validate("sites/club.yaml", []byte(text))
+	if got := found(problems); !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	if line := problems[2].String(); line != `sites/club.yaml:15:23: error: forms[0].purposes[1] "leter" is no purpose of this site; did you mean "letter"? [purpose_unknown]` {
+		t.Errorf("printed as %q", line)
 	}
 }
 
@@ -242,7 +239,7 @@ func TestWordsOfALanguageConsentdDoesNotSpeakAreAskedFor(t *testing.T) {
 }
 
 func TestAWordIsTheFilesOwnThenTheLanguages(t *testing.T) {
-	text := strings.Replace(club, "name: Club\norigins", "name: Club\nwords: {form.submit: {fr: 'Rejoindre {site}'}}\norigins", 1)
+	text := strings.Replace(club(t), "name: Club\norigins", "name: Club\nwords: {form.submit: {fr: 'Rejoindre {site}'}}\norigins", 1)
 	r, _ := serve(t, map[string]string{"club.yaml": text}, nil)
 	s := get(t, r, "club")
 	for _, tc := range []struct{ locale, key, want string }{

@@ -12,11 +12,13 @@ import (
 // FuzzValidate: no file, however broken, stops the program; every problem says where and what; and a file
 // without errors becomes a site whose wordings have no blanks and whose bundle builds.
 func FuzzValidate(f *testing.F) {
-	demo, err := os.ReadFile("testdata/demo.yaml")
-	if err != nil {
-		f.Fatal(err)
+	for _, name := range []string{"testdata/demo.yaml", "testdata/club.yaml"} {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(string(data))
 	}
-	f.Add(string(demo))
 	for _, s := range []string{"", "{}", "a: &b [*b]", "<<: {a: 1}", "? [a]\n: b", "purposes: [{}]", "theme: {light: {button: 1}}",
 		"site: !!binary x", "policy: {fr: {en: {}}}", "locales: [und, x-klingon, i-default]", "origins: ['http://[::1]', 'https://*.xn--']",
 		"%YAML 1.2\n---\na: b\n...\n", "a: |+\n\n\n", "\"\\x00\": 1", "- - - -"} {
@@ -37,13 +39,23 @@ func FuzzValidate(f *testing.F) {
 			t.Fatalf("%q: %v", text, err)
 		}
 		for _, w := range s.Published {
-			for _, words := range append([]string{w.Title, w.Text, w.Links[0].Text, w.Links[0].Href, w.Buttons["accept"]}, w.Buttons["refuse"]) {
+			shown := []string{w.Title, w.Text}
+			for _, l := range w.Links {
+				shown = append(shown, l.Text, l.Href)
+			}
+			for _, b := range w.Buttons {
+				shown = append(shown, b)
+			}
+			for _, field := range w.Fields {
+				shown = append(shown, field.Label)
+			}
+			for _, words := range shown {
 				if strings.TrimSpace(words) == "" {
 					t.Fatalf("%q: a blank in %s", text, w.Doc)
 				}
 			}
 		}
-		if _, err := widget.Build(widget.Input{Site: s.Site, Wordings: s.Published, Theme: s.Theme}); err != nil {
+		if _, err := widget.Build(widget.Input{Site: s.Site, Wordings: s.Published, Theme: s.Theme, Options: s.Options}); err != nil {
 			t.Fatalf("%q: %v", text, err)
 		}
 	})

@@ -143,6 +143,7 @@ func (r *Registry) loadFile(path string, before *loaded) *loaded {
 		next.problems = append(problems, Problem{File: path, Severity: Error, Code: CodeSecret, Text: err.Error()})
 		return next
 	}
+	s.Source = data
 	next.site, next.at = s, c.at
 	return next
 }

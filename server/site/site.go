@@ -58,6 +58,7 @@ type Site struct {
 	Limits    Limits
 	Published []*consent.Published // the current wordings: banner, preferences and forms in each locale
 	File      string               // where it was read from
+	Source    []byte               // what was read there
 
 	origins origins
 }

@@ -205,7 +205,7 @@ func ParseState(b []byte) (State, error) {
 	d.version()
 	events := make([]Event, d.count(minEvent))
 	for i := range events {
-		events[i] = d.event("")
+		d.event(&events[i], "")
 	}
 	s := make(State, d.count(3))
 	for i := range s {
@@ -257,8 +257,9 @@ func FindStanding(b []byte, purpose, edge string, now Millis) (st Standing, ok b
 	case theSoft:
 		from = soft
 	}
+	st.Purpose, st.Status = purpose, who.says(from.status)
 	d = events.from(from)
-	st = Standing{Purpose: purpose, Status: who.says(from.status), Event: d.event(edge)}
+	d.event(&st.Event, edge)
 	switch contact.event {
 	case 0:
 	case from.event:
@@ -412,7 +413,17 @@ func (d *decoder) take(n int) []byte {
 	return v
 }
 
+// uvarint takes one byte at once: nearly all numbers of a state are lengths and counts.
 func (d *decoder) uvarint() uint64 {
+	if len(d.b) > 0 && d.b[0] < 0x80 {
+		v := d.b[0]
+		d.b = d.b[1:]
+		return uint64(v)
+	}
+	return d.longUvarint()
+}
+
+func (d *decoder) longUvarint() uint64 {
 	v, n := binary.Uvarint(d.b)
 	if n <= 0 {
 		d.fail()
@@ -483,17 +494,17 @@ func (d *decoder) skipEvent() {
 	d.take(size)
 }
 
-func (d *decoder) event(expected string) Event {
+// event reads into the zero Event e.
+func (d *decoder) event(e *Event, expected string) {
 	at, edge, seq := d.eventHead()
 	grade := d.byte()
-	e := Event{At: at, Edge: known(edge, expected), Seq: seq, Grade: Grade(grade &^ (noProof | noWording))}
+	e.At, e.Edge, e.Seq, e.Grade = at, known(edge, expected), seq, Grade(grade&^(noProof|noWording))
 	if grade&noProof == 0 {
-		e.Proof = uuid.UUID(d.fixed16())
+		copy(e.Proof[:], d.take(16))
 	}
 	if grade&noWording == 0 {
 		copy(e.Wording[:], d.take(32))
 	}
-	return e
 }
 
 // contact reads the part of an event that a contact is.

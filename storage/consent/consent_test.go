@@ -2,6 +2,7 @@ package consent
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"net/netip"
 	"slices"
@@ -9,13 +10,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/gowebpki/jcs"
 	"pgregory.net/rapid"
 )
 
-var cmpAddr = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+var cmpAddr = gocmp.Comparer(func(a, b netip.Addr) bool { return a == b })
 
 // anyProof draws a proof with hostile strings in every place that takes one.
 func anyProof(t *rapid.T) *Proof {
@@ -68,7 +69,7 @@ func TestProofSurvivesItsBinaryForm(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff(p, got, cmpAddr); d != "" {
+		if d := gocmp.Diff(p, got, cmpAddr); d != "" {
 			t.Fatal(d)
 		}
 		cut := rapid.IntRange(0, len(raw)-1).Draw(t, "cut")
@@ -80,11 +81,11 @@ func TestProofSurvivesItsBinaryForm(t *testing.T) {
 
 func TestPromptAndPublicationSurviveTheirBinaryForm(t *testing.T) {
 	prompt := &Prompt{ID: uuid.New(), Site: "demo", Edge: "e1", ShownAt: 17, Surface: "banner", Locale: "fr", Country: "FR", Device: DeviceTablet, Wording: Hash{1}, Page: "https://x.example/"}
-	if got, err := ParsePrompt(AppendPrompt(nil, prompt)); err != nil || !cmp.Equal(prompt, got) {
+	if got, err := ParsePrompt(AppendPrompt(nil, prompt)); err != nil || !gocmp.Equal(prompt, got) {
 		t.Errorf("%+v %v", got, err)
 	}
 	pub := &Publication{Kind: PublishedWording, PublishedAt: 17, Hash: Hash{2}, Site: "demo", Surface: "banner", Locale: "fr", Doc: []byte(`{"v":1}`)}
-	if got, err := ParsePublication(AppendPublication(nil, pub)); err != nil || !cmp.Equal(pub, got) {
+	if got, err := ParsePublication(AppendPublication(nil, pub)); err != nil || !gocmp.Equal(pub, got) {
 		t.Errorf("%+v %v", got, err)
 	}
 }
@@ -166,7 +167,7 @@ func TestStateSurvivesItsBinaryForm(t *testing.T) {
 		}
 		raw := AppendState(nil, s)
 		got, err := ParseState(raw)
-		if err != nil || len(got) != len(s) || len(s) > 0 && !cmp.Equal(s, got) {
+		if err != nil || len(got) != len(s) || len(s) > 0 && !gocmp.Equal(s, got) {
 			t.Fatalf("%v %v", got, err)
 		}
 		now := Millis(rapid.Int64Range(0, int64(3*ConfirmWithin/time.Millisecond)).Draw(t, "now"))
@@ -344,6 +345,12 @@ func TestSealedValuesOpenOnlyWhereTheyBelong(t *testing.T) {
 func FuzzParseStored(f *testing.F) {
 	f.Add(AppendProof(nil, &Proof{}))
 	f.Add(AppendState(nil, State{{Purpose: "a"}}))
+	request := &Proof{Facts: Facts{ID: uuid.Max, Edge: "e1", RecordedAt: 7, Surface: SurfaceForm("news"), Method: MethodRequest, Wording: Hash{1},
+		Follows: uuid.Max, Decisions: []Choice{{"a", true}, {"b", false}}}, Personal: Personal{Kind: KindEmail, Device: SubjectKey{1}}}
+	f.Add(AppendProof(nil, request))
+	signUp := *request
+	signUp.Method = MethodCustom
+	f.Add(AppendState(nil, StateOf(request, 1).Merge(StateOf(&signUp, 2)).Merge(ContactState(9))))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if p, err := ParseProof(b); err == nil {
 			if _, err := ParseProof(AppendProof(nil, p)); err != nil {
@@ -351,9 +358,18 @@ func FuzzParseStored(f *testing.F) {
 			}
 		}
 		if s, err := ParseState(b); err == nil {
-			for _, st := range s {
-				FindStanding(b, st.Purpose, "", 0)
+			sorted := slices.IsSortedFunc(s, func(a, b Entry) int { return cmp.Or(strings.Compare(a.Purpose, b.Purpose), -1) }) // no name twice
+			for _, e := range s {
+				st, ok, err := FindStanding(b, e.Purpose, "", 8)
+				if want, found := s.Standing(e.Purpose, 8); sorted && (err != nil || ok != found || st != want) && e.Purpose != "" {
+					t.Errorf("%q: %+v %v %v, want %+v %v", e.Purpose, st, ok, err, want, found)
+				}
 			}
+			raw := AppendState(nil, s)
+			if again, err := ParseState(raw); err != nil || !slices.Equal(again, s) {
+				t.Errorf("a state that was read does not read back: %v %v, want %v", again, err, s)
+			}
+			MergeStates(nil, b, raw)
 		}
 		FindStanding(b, "a", "", 0)
 		ParsePrompt(b)

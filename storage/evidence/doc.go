@@ -26,6 +26,7 @@
 //	file.go        File: what an evidence file holds
 //	make.go        … made
 //	verify.go      … checked, step by step
+//	byhand.sh      … checked with jq, sha256sum and openssl alone
 //
 // # Logs
 //

@@ -179,11 +179,24 @@ type publicationFacts struct {
 	Hash        string         `json:"hash"`
 	Kind        string         `json:"kind"`
 	Locale      string         `json:"locale"`
-	PublishedAt consent.Millis `json:"published_at"`
+	PublishedAt stamp          `json:"published_at"`
 	Site        string         `json:"site"`
 	Surface     string         `json:"surface"`
 	Type        string         `json:"type"`
 	V           int            `json:"v"`
+}
+
+// stamp is a time in the one spelling it has.
+type stamp struct{ consent.Millis }
+
+func (s *stamp) UnmarshalJSON(b []byte) error {
+	if err := s.Millis.UnmarshalJSON(b); err != nil {
+		return err
+	}
+	if string(consent.AppendMillis(nil, s.Millis)) != string(b) {
+		return fmt.Errorf("%s is not a time with milliseconds in UTC", b)
+	}
+	return nil
 }
 
 func (v *verifier) publications(c *Checkpoint) {
@@ -192,7 +205,7 @@ func (v *verifier) publications(c *Checkpoint) {
 		p := &v.e.Published[i]
 		part := fmt.Sprintf("evidence.published[%d]", i)
 		var facts publicationFacts
-		err := readEntry(p.Entry, &facts)
+		err := readEntry(p.Entry, &facts, "about", "hash", "kind", "locale", "published_at", "site", "surface", "type", "v")
 		if err == nil {
 			err = v.belongs(facts.Type == "publication" && facts.V == 1, facts.Site)
 		}
@@ -204,13 +217,20 @@ func (v *verifier) publications(c *Checkpoint) {
 	}
 }
 
-// readEntry reads canonical JSON.
-func readEntry(entry string, into any) error {
+// readEntry reads canonical JSON that has the members named, in this spelling.
+func readEntry(entry string, into any, members ...string) error {
 	again, err := consent.Canonical(json.RawMessage(entry))
 	if err != nil || string(again) != entry {
 		return errors.New("the entry is not canonical JSON")
 	}
-	if err := json.Unmarshal([]byte(entry), into); err != nil {
+	var has map[string]json.RawMessage
+	err = errors.Join(json.Unmarshal([]byte(entry), into), json.Unmarshal([]byte(entry), &has))
+	for _, m := range members {
+		if has[m] == nil {
+			err = errors.New("")
+		}
+	}
+	if err != nil {
 		return errors.New("the entry is not what an entry of this log is")
 	}
 	return nil
@@ -232,12 +252,12 @@ func (v *verifier) document(part string, p *Publication, facts *publicationFacts
 	case consent.PublishedWording:
 		w, err := openWording(p.Doc, facts)
 		if v.step(part, "hashes", "the text shown on "+facts.Surface+" in "+facts.Locale, err) && in {
-			v.wordings[facts.Hash] = &shown{facts.PublishedAt, w}
+			v.wordings[facts.Hash] = &shown{facts.PublishedAt.Millis, w}
 		}
 	case consent.PublishedBundle:
 		list, err := openList(p.Doc, facts)
 		if v.step(part, "hashes", fmt.Sprintf("the script carried %d texts", len(list)), err) && in {
-			v.bundles = append(v.bundles, &bundle{facts.PublishedAt, list})
+			v.bundles = append(v.bundles, &bundle{facts.PublishedAt.Millis, list})
 		}
 	default:
 		v.step(part, "hashes", "", errors.New("this kind of entry has no document"))
@@ -271,7 +291,7 @@ type proofFacts struct {
 	Commitment string            `json:"commitment"`
 	Decisions  map[string]string `json:"decisions"`
 	ID         string            `json:"id"`
-	RecordedAt consent.Millis    `json:"recorded_at"`
+	RecordedAt stamp             `json:"recorded_at"`
 	Site       string            `json:"site"`
 	Type       string            `json:"type"`
 	V          int               `json:"v"`
@@ -283,7 +303,7 @@ func (v *verifier) proofs(c *Checkpoint) {
 		p := &v.e.Proofs[i]
 		part := fmt.Sprintf("evidence.proofs[%d]", i)
 		var facts proofFacts
-		err := readEntry(p.Facts, &facts)
+		err := readEntry(p.Facts, &facts, "commitment", "decisions", "id", "recorded_at", "site", "type", "v", "wording")
 		if err == nil {
 			err = v.belongs(facts.Type == "consent" && facts.V == 1, facts.Site)
 		}
@@ -335,7 +355,7 @@ func (v *verifier) shown(part string, facts *proofFacts) {
 		return
 	}
 	for _, b := range v.bundles {
-		if b.at <= facts.RecordedAt+slack && slices.Contains(b.wordings, facts.Wording) {
+		if b.at <= facts.RecordedAt.Millis+slack && slices.Contains(b.wordings, facts.Wording) {
 			v.step(part, "carried", fmt.Sprintf("by a script published %s", b.at), nil)
 			return
 		}
@@ -348,7 +368,7 @@ func (v *verifier) shown(part string, facts *proofFacts) {
 const slack consent.Millis = 60_000
 
 func (s *shown) fits(facts *proofFacts) error {
-	if s.at > facts.RecordedAt+slack {
+	if s.at > facts.RecordedAt.Millis+slack {
 		return fmt.Errorf("the text was published only on %s", s.at)
 	}
 	for _, purpose := range slices.Sorted(maps.Keys(facts.Decisions)) {

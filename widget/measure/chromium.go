@@ -31,9 +31,9 @@ func Find() (string, error) {
 	return "", ErrNoBrowser
 }
 
-// launch starts Chromium on an address, without a window, with a profile of its own. ended tells when it is gone;
-// end ends it, waits for that and removes the profile.
-func launch(ctx context.Context, path, address string) (ended <-chan error, end func(), err error) {
+// Launch starts Chromium on an address, without a window and without anybody attached to it, with a profile of its
+// own. ended tells when it is gone; end ends it, waits for that and removes the profile.
+func Launch(ctx context.Context, path, address string) (ended <-chan error, end func(), err error) {
 	profile, err := os.MkdirTemp("", "consentd-measure-")
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a browser profile: %w", err)

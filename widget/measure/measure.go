@@ -9,7 +9,7 @@
 //
 //	measure.go   Run: scripts in, findings out
 //	rules.go     what is too small, unequal or cut off, and why
-//	chromium.go  Find, and starting Chromium
+//	chromium.go  Find and Launch: Chromium
 //	measure.js   the page: shows each surface in frames, measures, and posts the figures back
 //
 // # Why not the DevTools protocol
@@ -72,7 +72,7 @@ func Run(ctx context.Context, path string, pages []Page) ([]Finding, error) {
 	server := &http.Server{Handler: d.routes(), ReadHeaderTimeout: 10 * time.Second}
 	go server.Serve(ln)
 	defer server.Close()
-	ended, end, err := launch(ctx, path, "http://"+ln.Addr().String()+"/")
+	ended, end, err := Launch(ctx, path, "http://"+ln.Addr().String()+"/")
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,7 @@ package widgettest
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,8 +37,8 @@ type Browser struct {
 }
 
 // Start finds Chromium and starts it without a window. The sandbox is off: tests run as root in containers and
-// open nothing but their own pages.
-func Start() (*Browser, error) {
+// open nothing but their own pages. flags are further ones, without dashes: "host-resolver-rules=MAP * 127.0.0.1".
+func Start(flags ...string) (*Browser, error) {
 	path, err := measure.Find()
 	if err != nil {
 		return nil, err
@@ -45,6 +46,10 @@ func Start() (*Browser, error) {
 	opts := append(chromedp.DefaultExecAllocatorOptions[:len(chromedp.DefaultExecAllocatorOptions):len(chromedp.DefaultExecAllocatorOptions)],
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
+	for _, f := range flags {
+		name, value, _ := strings.Cut(f, "=")
+		opts = append(opts, chromedp.Flag(name, value))
+	}
 	alloc, stop := chromedp.NewExecAllocator(context.Background(), opts...)
 	ctx, closeBrowser := chromedp.NewContext(alloc)
 	b := &Browser{ctx: ctx, cancel: func() { closeBrowser(); stop() }}

@@ -1,7 +1,7 @@
 import { each } from './each';
 import { guard } from './guard';
 import type { Session } from './session';
-import type { Choice, Decisions } from './types';
+import type { Choice } from './types';
 
 type Call = ((api: object) => void) | [name: string, first?: unknown, second?: unknown];
 
@@ -12,14 +12,6 @@ type Call = ((api: object) => void) | [name: string, first?: unknown, second?: u
  */
 export function expose(session: Session): void {
   const api: Record<string, unknown> & { push(call: Call): void } = {
-    get: session.choice,
-    has: session.allowed,
-    set: guard((some: Decisions) => session.set(some)),
-    open: guard(session.open),
-    acceptAll: guard(session.accept),
-    refuseAll: guard(session.refuse),
-    withdraw: guard(session.withdraw),
-    identify: guard((id: string) => (api['external'] = id)),
     on(event: string, fn: (choice: Choice | undefined) => void): () => void {
       const name = 'consentd:' + event;
       const listener = (e: Event) => fn((e as CustomEvent<Choice | undefined>).detail);
@@ -31,6 +23,7 @@ export function expose(session: Session): void {
       else (api as unknown as Record<string, (...args: unknown[]) => void>)[call[0]]?.(call[1], call[2]);
     }),
   };
+  for (const name in session) api[name] = guard(session[name as keyof Session] as (...args: unknown[]) => unknown);
   const queue = window.consentd;
   window.consentd = api;
   if (Array.isArray(queue)) each(queue as Call[], api.push);

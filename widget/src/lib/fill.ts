@@ -1,3 +1,4 @@
+import { copyScript } from './copyScript';
 import { each } from './each';
 import { trust } from './trust';
 
@@ -17,6 +18,8 @@ export function fill(el: HTMLElement): () => void {
   const template = el instanceof HTMLTemplateElement ? el : el.querySelector('template');
   if (template) {
     const content = document.importNode(template.content, true);
+    // A script that was copied with its element is nobody's under Trusted Types: it is made anew.
+    each(content.querySelectorAll('script'), (script) => script.replaceWith(copyScript(script, script.type)));
     each(content.childNodes, (node) => (added[added.length] = node));
     template.after(content);
   }

@@ -3,20 +3,26 @@ import type { FormSite } from './types';
 import { warn } from './warn';
 
 /**
- * The boxes of a page's form, each with its place among the purposes of the form. What is no box, names no
- * purpose of the form or one that another box has named is left out, with a warning when complain is set.
+ * Calls fn with each box of a page's form and its purpose. What is no box, names no purpose of the form, or one that
+ * another box has named, is left out. With complain, these are named on the console, and boxes that are ticked by
+ * default, which is no consent (CJEU C-673/17).
  */
-export function formBoxes(el: HTMLFormElement, form: FormSite, fn: (box: HTMLInputElement, purpose: FormSite['purposes'][number]) => void, complain?: boolean): void {
+export function formBoxes(
+  el: HTMLFormElement,
+  form: FormSite,
+  fn: (box: HTMLInputElement, purpose: FormSite['purposes'][number]) => void,
+  complain?: boolean,
+): void {
   let met = ' ';
   each(el.querySelectorAll<HTMLInputElement>('[data-purpose]'), (box) => {
-    const id = box.dataset['purpose'];
-    let fine = false;
+    const id = box.dataset['purpose'] + ' ';
+    let fault = 'data-purpose';
     each(form.purposes, (purpose) => {
-      if (purpose.id !== id || box.type !== 'checkbox' || met.includes(` ${id} `)) return;
-      met += id + ' ';
-      fine = true;
+      if (purpose.id + ' ' !== id || box.type !== 'checkbox' || met.includes(' ' + id)) return;
+      met += id;
+      fault = box.defaultChecked ? 'checked' : '';
       fn(box, purpose);
     });
-    if (complain && !fine) warn('data-purpose', box);
+    if (complain && fault) warn(fault, box);
   });
 }

@@ -43,16 +43,17 @@ export interface FormEdge {
  * form does not keep a choice of the banner waiting. Until the edge has answered, an address waits in this browser.
  */
 export function formEdge(edge: string, begun: Session): FormEdge {
+  const rest = (body: string) => body.slice(43); // without its id
   const known: { [hash: string]: boolean } = {}; // wordings the edge has
-  const told: { [rest: string]: (answer: Response | undefined, proof: string) => Promise<void> } = {}; // by body, after its id
-  const sent = outbox(storageKey + '_forms', edge, async (body, answer) => told[body.slice(43)]?.(answer, body.slice(7, 43)));
+  const told: { [body: string]: (answer: Response | undefined, proof: string) => Promise<void> } = {}; // by body
+  const sent = outbox(storageKey + '_forms', edge, async (body, answer) => told[rest(body)]?.(answer, body.slice(7, 43)));
   let sending: Promise<void> | undefined;
   const flush = () => (sending ??= sent.flush().finally(() => (sending = undefined)));
 
-  /** The device, where its visitor has agreed to something: whoever refused everything is not to be recognised. */
+  /** The device, where its visitor has agreed to something: whoever refused everything is not to be recognised, and an account is no device. */
   function device(): string | undefined {
-    const choice = begun.choice();
-    return choice && !every(Object.keys(choice.decisions), (id) => !choice.decisions[id]) ? choice.device : undefined;
+    const choice = begun.get();
+    return choice && !every(Object.keys(choice.decisions), (id) => !choice.decisions[id]) ? choice.device || undefined : undefined;
   }
 
   async function display({ hash, doc }: FormShown, prompt: string): Promise<void> {
@@ -61,7 +62,7 @@ export function formEdge(edge: string, begun: Session): FormEdge {
       // Nearly always somebody else has shown the same words before. Now nobody has.
       const taken = await post(edge + 'wordings', doc);
       if (taken?.ok) answer = await post(edge + 'prompts', prompt);
-      else if (taken) console.warn('consentd: wording refused by the edge:', taken.status, await taken.text());
+      else if (taken) console.warn('consentd: wording refused by the edge:', taken.status);
     }
     if (answer?.ok) known[hash] = true;
   }
@@ -79,14 +80,14 @@ export function formEdge(edge: string, begun: Session): FormEdge {
       return prompt;
     },
     record({ form, locale, hash, doc }, { who, decisions, took, prompt, trap }, heard) {
-      const wait = !!sending || (doc && !known[hash]);
-      const unsaid = doc?.slice(43);
-      if (USES_YOURS && doc && !known[hash] && !told[unsaid!]) {
-        told[unsaid!] = async (answer) => {
+      const fresh = doc && !known[hash] && doc;
+      const wait = sending || fresh;
+      if (USES_YOURS && fresh && !told[rest(fresh)]) {
+        told[rest(fresh)] = async (answer) => {
           known[hash] = !!answer?.ok;
-          if (answer) delete told[unsaid!];
+          if (answer) delete told[rest(fresh)];
         };
-        sent.add(doc);
+        sent.add(fresh);
       }
       const yes = Object.keys(decisions);
       const method = every(yes, (id) => decisions[id]!) ? 'accept_all' : every(yes, (id) => !decisions[id]) ? 'reject_all' : 'custom';
@@ -98,7 +99,7 @@ export function formEdge(edge: string, begun: Session): FormEdge {
           page: pageAddress(), prompt, device: device(), trap, took,
         };
         const line = json(body);
-        told[line.slice(43)] = async (answer, proof) => {
+        told[rest(line)] = async (answer, proof) => {
           const said = (await answer?.clone().json().catch(() => 0)) || {};
           if (said.code === 'id_in_future') return; // it comes again under another id
           const status = !answer ? 'waiting' : !answer.ok ? 'refused' : said.status === 'pending' ? 'pending' : 'recorded';

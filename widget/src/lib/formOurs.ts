@@ -9,6 +9,9 @@ import { guard } from './guard';
 import { shadow } from './shadow';
 import type { FormHandler, FormSite, FormStatus, FormText, Identifier, LocaleText } from './types';
 
+// How long somebody looks at a button that says it is sending, in ms.
+const patience = 1e4;
+
 /**
  * Fills an element of the page with a form: fields, one box for each purpose, who asks, a button; later what came of
  * it. It stands in a shadow root and has the banner's theme. What stood in the element was for pages without
@@ -83,6 +86,14 @@ export function formOurs(place: HTMLElement, form: FormSite, speaks: LocaleText,
       } else show('recorded', words.thanks_title, form.optin ? words.thanks : text.thanks);
     }
 
+    setTimeout(
+      guard(() => {
+        if (every(kinds, (kind) => !!came[kind])) return;
+        each(kinds, (kind) => (came[kind] ??= 'waiting'));
+        settle();
+      }),
+      patience,
+    );
     edge.record(shown, { who, decisions: ask.decisions(), prompt, trap: trap.value, took: Date.now() - since }, (kind, status, wrong) => {
       came[kind] = status;
       if (wrong) ask.fail(kind);

@@ -75,7 +75,8 @@ export function formWording(el: HTMLFormElement, form: FormSite, locale: string,
   // … what it says …
   const met = new Set<Node>();
   taken.forEach((by, node) => (by.words += formWords(node, taken, met)));
-  const tidy = (by: Place) => by.words.replace(/ *\n[ \n]*/g, '\n').replace(/  +/g, ' ').trim();
+  const tidy = (by: Place, el?: Element | null) =>
+    by.words.replace(/ *\n[ \n]*/g, '\n').replace(/  +/g, ' ').trim() || (el?.getAttribute('aria-label') ?? '');
 
   // … and the document, its names in order.
   const links: object[] = [];
@@ -98,17 +99,17 @@ export function formWording(el: HTMLFormElement, form: FormSite, locale: string,
   const shownFields: object[] = [];
   each(fields, ({ input, kind, label, hint }, i) => {
     shownFields[i] = {
-      'hint': tidy(hint) || undefined, 'kind': kind, 'label': tidy(label) || (input.getAttribute('aria-label') ?? input.placeholder),
+      'hint': tidy(hint) || undefined, 'kind': kind, 'label': tidy(label, input) || input.placeholder,
       'required': input.required || undefined,
     };
   });
   const button = pressed ?? el.querySelector<HTMLElement>('[type=submit],[type=image],button:not([type])');
   const label = { words: button instanceof HTMLInputElement ? button.value || button.alt : button ? formWords(button, new Map(), new Set()) : '' };
   return formCanonical({
-    'buttons': { 'submit': tidy(label) || (button?.getAttribute('aria-label') ?? '') },
+    'buttons': { 'submit': tidy(label, button) },
     'controller': { 'contact': site.controller[1], 'name': site.controller[0] },
     'fields': shownFields[0] && shownFields,
     'links': links, 'locale': locale, 'purposes': purposes, 'revision': site.revision, 'site': site.id, 'surface': 'form:' + form.id,
-    'text': tidy(rest), 'title': tidy(title) || (el.getAttribute('aria-label') ?? ''), 'v': 1,
+    'text': tidy(rest), 'title': tidy(title, el), 'v': 1,
   });
 }

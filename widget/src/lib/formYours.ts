@@ -24,7 +24,6 @@ const patience = 250;
 export function formYours(el: HTMLFormElement, form: FormSite, locale: string, edge: FormEdge): FormHandler {
   const said: FormSaid = {};
   const since = Date.now();
-  const complained = new WeakSet<Element>();
   let prompt: string | undefined;
   let last = '';
   let passing = false;
@@ -33,11 +32,6 @@ export function formYours(el: HTMLFormElement, form: FormSite, locale: string, e
 
   let doc: string;
   function read(pressed?: HTMLElement | null): FormShown {
-    formBoxes(el, form, (box) => {
-      if (!box.defaultChecked || complained.has(box)) return;
-      complained.add(box);
-      warn('checked', box);
-    });
     const now = formWording(el, form, locale, said, pressed);
     if (now !== doc) hash = formHash((doc = now));
     return { form, locale, hash, doc };

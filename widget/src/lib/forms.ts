@@ -15,8 +15,7 @@ import { warn } from './warn';
  */
 export function forms(url: string, text: LocaleText, begun: Session): void {
   const edge = formEdge(url, begun);
-  const found = new WeakMap<EventTarget, FormHandler>();
-  const met = new WeakSet<Element>();
+  const found = new WeakMap<EventTarget, FormHandler | undefined>();
   const eye = new IntersectionObserver((entries) =>
     each(entries, ({ isIntersecting, target }) => {
       if (!isIntersecting) return;
@@ -26,7 +25,7 @@ export function forms(url: string, text: LocaleText, begun: Session): void {
   );
 
   function meet(el: HTMLElement): void {
-    met.add(el);
+    found.set(el, undefined);
     const own = el.localName === 'form';
     each(site.forms!, (form, i) => {
       if (form.id !== el.dataset['consentdForm'] || form.yours !== own) return;
@@ -34,11 +33,11 @@ export function forms(url: string, text: LocaleText, begun: Session): void {
       if (USES_YOURS && own) found.set(el, formYours(el as HTMLFormElement, form, speaks.lang, edge));
       else if (USES_OURS) found.set(el, formOurs(el, form, speaks, speaks.forms![i]!, edge));
     });
-    if (found.has(el)) eye.observe(el);
+    if (found.get(el)) eye.observe(el);
     else warn('data-consentd-form', el);
   }
 
-  const scan = guard(() => each(document.querySelectorAll<HTMLElement>('[data-consentd-form]'), (el) => met.has(el) || guard(meet)(el)));
+  const scan = guard(() => each(document.querySelectorAll<HTMLElement>('[data-consentd-form]'), (el) => found.has(el) || guard(meet)(el)));
   new MutationObserver(scan).observe(document, { childList: true, subtree: true });
   if (USES_YOURS) addEventListener('submit', guard((e: SubmitEvent) => found.get(e.target!)?.submit?.(e)), true);
   scan();

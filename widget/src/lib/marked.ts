@@ -15,6 +15,6 @@ export function marked(el: HTMLElement): string[] | undefined {
       if (purpose) names = [parts[1] + purpose];
     });
   }
-  const ours = every(names, (name) => !every(site.purposes, (p) => p.id !== name.replace(/^!/, '')));
+  const ours = every(names, (name) => !every(site.purposes, (p) => p.id !== (USES_MIGRATE ? name.replace(/^!/, '') : name)));
   return ours ? names : undefined;
 }

@@ -9,9 +9,12 @@ import type { Choice } from './types';
 // no choice of ours.
 const skew = 864e5;
 
-/** Reads the kept choice, the newer of cookie and localStorage, unless its time is over. */
-export function readChoice(): Choice | undefined {
-  const cookie = decodeChoice(readCookie(storageKey));
+/**
+ * Reads the kept choice, the newer of cookie and localStorage, unless its time is over. The page waits for cookies
+ * to be fetched from another process: without them it is localStorage alone.
+ */
+export function readChoice(cookies: boolean): Choice | undefined {
+  const cookie = cookies ? decodeChoice(readCookie(storageKey)) : undefined;
   const local = decodeChoice(storage.get(storageKey));
   const newest = cookie && !(local && local.at > cookie.at) ? cookie : local;
   const age = newest ? Date.now() - newest.at : 0;

@@ -6,29 +6,33 @@ import { forget } from './forget';
 import { gate } from './gate';
 import { guard } from './guard';
 import { json } from './json';
+import { later } from './later';
 import { migrated } from './migrated';
 import { outbox } from './outbox';
 import { pageAddress } from './pageAddress';
 import { post } from './post';
 import { readChoice } from './readChoice';
 import { signals } from './signals';
+import { signedIn } from './signedIn';
 import { stage } from './stage';
 import { storageKey } from './storageKey';
 import type { Choice, ConsentPost, Decisions, LocaleText, Method, Surface } from './types';
 import { uuid } from './uuid';
 import { writeChoice } from './writeChoice';
 
-/** One page's dealings with one visitor. */
+/** One page's dealings with one visitor: what window.consentd offers under the same names (consentd.d.ts). */
 export interface Session {
   /** The choice in force. */
-  choice(): Choice | undefined;
+  get(): Choice | undefined;
   /** Whether purpose may be acted on now. */
-  allowed(purpose: string): boolean;
+  has(purpose: string): boolean;
   open(): void;
-  accept(): void;
-  refuse(): void;
+  acceptAll(): void;
+  refuseAll(): void;
   withdraw(): void;
   set(some: Decisions): void;
+  /** Takes over the choice of the account a token stands for; null: nobody is signed in any more. */
+  identify?(token: string | null): void;
 }
 
 /** Starts the session: asks unless a choice is in force, lets through what it allows, sends what waits. */
@@ -39,15 +43,17 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
     return decisions;
   };
   const asked = Object.keys(all(false));
-  const shown = stage(text, guard(open));
+  const shown = stage(text, open);
   const sent = outbox(storageKey + '_outbox', edge);
   const prompts: { [surface: string]: string } = {}; // ids of this page's displays
   const lost: { [purpose: string]: boolean } = {}; // taken back on this page
-  let kept = readChoice();
+  const person = USES_IDENTIFY ? signedIn(edge) : undefined!; // never used without
+  let kept = readChoice(USES_DOMAIN);
 
-  const choice = () => (kept?.print === site.print ? kept : undefined);
+  const choice = () => (USES_IDENTIFY && person.choice()) || (kept?.print === site.print ? kept : undefined);
   const decided = (): Decisions => choice()?.decisions ?? {};
-  const complete = () => every(asked, (id) => decided()[id] !== undefined);
+  const complete = (decisions: Decisions) => every(asked, (id) => decisions[id] !== undefined);
+  const agree = (surface: Surface) => decide(surface, 'accept_all', all(true));
   const pass = gate(allowed, nonce, (el, purpose, once) =>
     USES_EMBEDS
       ? embed(
@@ -67,55 +73,58 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
   function displayed(surface: Surface): void {
     if (prompts[surface]) return;
     const prompt = (prompts[surface] = uuid());
-    const body = json({ prompt, surface, wording: text.hashes[surface], locale: text.lang, page: pageAddress() });
-    setTimeout(() => void post(edge + 'prompts', body)); // what is displayed comes first
+    const page = pageAddress();
+    // After the frame it is displayed with, and no later: who leaves at once was asked all the same.
+    setTimeout(() => post(edge + 'prompts', json({ prompt, surface, wording: text.hashes[surface], locale: text.lang, page })));
   }
 
   /** Keeps decisions and reports them. A part of them changes nothing about when the rest was decided. */
   function decide(surface: Surface, method: Method, decisions: Decisions, at = Date.now()): void {
-    const before = every(asked, (id) => decisions[id] !== undefined) ? undefined : choice();
+    const before = complete(decisions) ? undefined : choice();
     const device = kept?.device ?? uuid();
     const wording = text.hashes[surface];
     const was = decided();
-    kept = { device, at: before?.at ?? at, print: site.print, wording: wording ?? surface, decisions: { ...before?.decisions, ...decisions } };
-    writeChoice(kept);
+    const made = { device, at: before?.at ?? at, print: site.print, wording: wording ?? surface, decisions: { ...before?.decisions, ...decisions } };
+    if (USES_IDENTIFY && person.choice()) person.keep(made);
+    else writeChoice((kept = made));
     const body: ConsentPost = {
-      id: uuid(Date.now()), subject: { device }, surface, method, decisions, wording,
+      id: uuid(Date.now()), subject: USES_IDENTIFY ? person.subject(device) : { device }, surface, method, decisions, wording,
       locale: text.lang, page: pageAddress(), prompt: prompts[surface],
     };
-    sent.add(json(body));
-    void sent.flush();
+    (USES_IDENTIFY ? person.out(sent) : sent).add(json(body));
+    void (USES_IDENTIFY ? person.out(sent) : sent).flush();
     settled(was);
   }
 
   function settled(was: Decisions): void {
     let less = false;
     each(asked, (id) => was[id] && !allowed(id) && (less = lost[id] = true));
-    if (complete()) shown.clear();
+    if (complete(decided())) shown.clear();
     pass();
-    act();
+    tell();
+    if (USES_COOKIES) forget(allowed);
     document.dispatchEvent(new CustomEvent('consentd:change', { detail: choice() }));
     if (USES_RELOAD && less) location.reload();
   }
 
-  /** Does what follows from the choice in force, now and on each page. */
-  function act(): void {
+  function tell(): void {
     if (USES_SIGNALS) signals(allowed, choice() ? 'update' : 'default', choice()?.decisions);
-    if (USES_COOKIES && choice()) forget(allowed);
   }
 
   function ask(): void {
-    shown.showBanner({
-      accept: () => decide('banner', 'accept_all', all(true)),
-      refuse: () => decide('banner', 'reject_all', all(false)),
-      choose: open,
-    });
-    displayed('banner');
+    shown.showBanner(
+      {
+        accept: () => agree('banner'),
+        refuse: () => decide('banner', 'reject_all', all(false)),
+        choose: open,
+      },
+      () => displayed('banner'),
+    );
   }
 
   function open(): void {
     shown.showPreferences(decided(), {
-      accept: () => decide('preferences', 'accept_all', all(true)),
+      accept: () => agree('preferences'),
       refuse,
       save: (decisions) => decide('preferences', 'custom', decisions),
     });
@@ -128,43 +137,66 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
 
   /** Refusing after having agreed is taking it back. */
   function refuse(): void {
-    if (every(asked, (id) => !allowed(id))) decide(shown.front() ?? 'preferences', 'reject_all', all(false));
+    if (every(asked, (id) => !allowed(id))) decide(shown.front() || 'preferences', 'reject_all', all(false));
     else withdraw();
   }
 
   /** Follows a choice made in another tab, or on a later page that "back" has left. */
-  function follow(): void {
-    const before = kept;
-    kept = readChoice();
-    if (choice() && kept?.at !== before?.at) settled(before?.decisions ?? {});
+  function follow(cookies: boolean): void {
+    const now = readChoice(cookies);
+    if (!now || now.at === kept?.at) return;
+    const was = kept?.decisions ?? {};
+    kept = now;
+    if (choice()) settled(was);
   }
 
-  addEventListener('storage', guard((e: StorageEvent) => e.key === storageKey && follow()));
-  addEventListener('pageshow', guard((e: PageTransitionEvent) => e.persisted && follow()));
-  addEventListener('pagehide', guard(sent.leave));
-  addEventListener('online', guard(sent.flush));
-
-  if (USES_MIGRATE && !choice()) {
-    const found = migrated();
-    if (found) decide('import', 'custom', found.decisions, found.at);
+  /** Asks, unless that has been answered in some way; looks at cookies first when it is told to. */
+  function begin(cookies: unknown): void {
+    if (cookies) follow(true);
+    if (USES_MIGRATE && !choice()) {
+      const found = migrated();
+      if (found) decide('import', 'custom', found.decisions, found.at);
+    }
+    if (USES_GPC && !choice() && navigator.globalPrivacyControl) decide('signal', 'reject_all', all(false));
+    if (complete(decided())) shown.clear();
+    else ask();
   }
-  if (USES_GPC && !choice() && navigator.globalPrivacyControl) decide('signal', 'reject_all', all(false));
-  if (complete()) shown.clear();
-  else ask();
-  act();
+
+  tell();
   pass();
-  void sent.flush();
+  // A choice that only the cookie still has: looked for without making the page wait, where the browser can.
+  const start = guard(begin);
+  const cookies: CookieStore | undefined = window.cookieStore;
+  if (!USES_DOMAIN && !choice() && cookies) cookies.get(storageKey).then(start, start);
+  else start(!choice());
+  later(() => {
+    addEventListener('storage', guard((e: StorageEvent) => e.key === storageKey && follow(true)));
+    addEventListener('pageshow', guard((e: PageTransitionEvent) => e.persisted && follow(true)));
+    addEventListener('pagehide', guard(sent.leave));
+    addEventListener('online', guard(sent.flush));
+    follow(USES_DOMAIN); // nobody was listening until now
+    if (USES_COOKIES && choice()) forget(allowed); // what a tag has set that was still running
+    void sent.flush();
+  });
 
   return {
-    choice,
-    allowed,
+    ...(USES_IDENTIFY && {
+      identify: guard(async (token: string | null) => {
+        const was = decided();
+        if (!(await person.become(token, kept?.device))) return;
+        settled(was);
+        if (!complete(decided())) ask();
+      }),
+    }),
+    get: choice,
+    has: allowed,
     open,
-    refuse,
+    refuseAll: refuse,
     withdraw,
     // Nobody agrees to a text that is not on the screen.
-    accept: () => {
+    acceptAll() {
       const surface = shown.front();
-      if (surface) decide(surface, 'accept_all', all(true));
+      if (surface) agree(surface);
       else open();
     },
     set(some) {
@@ -176,7 +208,7 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
         if (next[id] && !allowed(id)) more = true;
       });
       if (more && !surface) open();
-      else decide(surface ?? 'preferences', 'custom', next);
+      else decide(surface || 'preferences', 'custom', next);
     },
   };
 }

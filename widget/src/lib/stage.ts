@@ -1,21 +1,25 @@
 import { banner, type BannerActions } from './banner';
 import { button } from './button';
 import { element } from './element';
+import { guard } from './guard';
 import { preferences, type PreferencesActions } from './preferences';
 import { shadow } from './shadow';
 import type { Decisions, LocaleText, Surface } from './types';
 
 /** What stands on the screen. */
 export interface Stage {
-  showBanner(actions: BannerActions): void;
+  /** Shows the banner with the next frame, and tells when it is there. */
+  showBanner(actions: BannerActions, there: () => void): void;
   showPreferences(decided: Decisions, actions: PreferencesActions): void;
   /** The surface in front. */
-  front(): Surface | undefined;
+  front(): Surface | false | undefined;
   clear(): void;
 }
 
 /**
- * Builds surfaces in a shadow root at the start of the document, which exists only while something is shown; reopen, where the site wants a button for it, is shown whenever nothing else is.
+ * Builds surfaces in a shadow root at the start of the document, which exists only while something is shown. reopen,
+ * where the site wants a button for it, is there once the banner is not: also behind the preferences, which give the
+ * focus back to it.
  */
 export function stage(text: LocaleText, reopen: () => void): Stage {
   let host: HTMLElement | undefined;
@@ -25,7 +29,6 @@ export function stage(text: LocaleText, reopen: () => void): Stage {
   let small: HTMLElement | undefined;
 
   function raise(): ShadowRoot {
-    small?.remove();
     if (host) return root;
     ({ host, root } = shadow('consentd-widget', text));
     parent().prepend(host);
@@ -34,24 +37,31 @@ export function stage(text: LocaleText, reopen: () => void): Stage {
 
   function lower(): void {
     if (first || dialog) return;
-    if (USES_REOPEN) raise().append((small = element('aside', {}, button('reopen', text.reopen!, reopen))));
-    else {
+    if (USES_REOPEN) {
+      if (!small) raise().append((small = element('aside', {}, button('reopen', text.reopen!, reopen))));
+    } else {
       host?.remove();
       host = undefined;
     }
   }
 
   return {
-    showBanner(actions) {
+    showBanner(actions, there) {
       if (first) return;
       const shown = (first = banner(text, actions));
-      raise().prepend(shown);
-      if (USES_MODAL) {
-        const modal = shown as HTMLDialogElement;
-        modal.oncancel = (e) => e.preventDefault();
-        modal.onclose = () => modal.isConnected && modal.showModal(); // browsers let a second Esc through
-        modal.showModal();
-      }
+      // Styles and layout get a task of their own, the frame's; a tab nobody looks at has no frames, and asks nobody.
+      const place = () => {
+        if (first !== shown) return;
+        raise().prepend(shown);
+        if (USES_MODAL) {
+          const modal = shown as HTMLDialogElement;
+          modal.oncancel = (e) => e.preventDefault();
+          modal.onclose = () => modal.isConnected && modal.showModal(); // browsers let a second Esc through
+          modal.showModal();
+        }
+        there();
+      };
+      requestAnimationFrame(guard(place));
     },
     showPreferences(decided, actions) {
       if (dialog) return;
@@ -64,12 +74,14 @@ export function stage(text: LocaleText, reopen: () => void): Stage {
       };
       opened.showModal();
     },
-    front: () => (dialog ? 'preferences' : first && 'banner'),
+    front: () => (dialog ? 'preferences' : first?.isConnected && 'banner'),
     clear() {
-      first?.remove();
+      const asked = first;
       first = undefined;
-      if (dialog) dialog.close(); // its close event lowers
-      else lower();
+      dialog?.close(); // its close event lowers
+      if (USES_MODAL) (asked as HTMLDialogElement | undefined)?.close(); // which gives the focus back to the page
+      asked?.remove();
+      if (!dialog) lower();
     },
   };
 }

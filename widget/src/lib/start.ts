@@ -16,9 +16,9 @@ export function start(): void {
   const nonce = tag.getAttribute('nonce') ? '' : tag.nonce;
 
   const run = guard(() => {
-    const text = pickLocale(document.documentElement.lang, navigator.languages);
+    const text = pickLocale(document.documentElement.lang);
     // The edge is wherever the script came from: …/s/{site}.js beside …/v1/.
-    const edge = new URL(`../v1/sites/${site.id}/`, src).href;
+    const edge = `${src.slice(0, src.lastIndexOf(`/s/${site.id}.`))}/v1/sites/${site.id}/`;
     const begun = USES_BANNER ? session(edge, nonce, text) : formNobody();
     if (USES_FORMS) forms(edge, text, begun);
     document.addEventListener('click', guard((e) => press(e, begun)));

@@ -188,7 +188,7 @@ export interface Choice {
 export interface ConsentPost {
   /** Comes first: the outbox finds it by its place. */
   readonly id: string;
-  readonly subject: { readonly device?: string; readonly email?: string; readonly phone?: string };
+  readonly subject: { readonly device?: string; readonly email?: string; readonly phone?: string; readonly person?: string };
   readonly surface: Surface | `form:${string}`;
   readonly method: Method;
   readonly decisions: Decisions;

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/consentd/consentd/server/keyfile"
+	"github.com/consentd/consentd/server/token"
+	"github.com/consentd/consentd/storage/consent"
+	"github.com/consentd/consentd/storage/evidence"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// openLogs seals the two logs of the ledger: near by in a directory beside it and in the ledger itself, far away in
+// ClickHouse.
+func (n *node) openLogs(ctx context.Context) error {
+	signers, err := logSigners(n.flags.logKeys(), n.flags.Edge)
+	if err != nil {
+		return err
+	}
+	o := evidence.Options{Edge: n.flags.Edge, Signers: signers,
+		Proofs: n.ledger.Log(consent.StreamProofs), Publications: n.ledger.Log(consent.StreamWordings), Published: n.ledger,
+		Near: []evidence.Anchor{evidence.Directory{Path: n.flags.logs()}, n.ledger}, Now: n.ledger.Now, Log: n.log}
+	if n.warehouse != nil {
+		o.Archive, o.Far = n.warehouse, []evidence.Anchor{n.warehouse}
+	}
+	if n.keeper, err = evidence.Open(ctx, o); err != nil {
+		return err
+	}
+	sealing, stop := context.WithCancel(context.Background())
+	sealed := make(chan struct{})
+	go func() { defer close(sealed); n.keeper.Run(sealing) }()
+	n.later(func() error { stop(); <-sealed; return nil })
+	n.registry.MustRegister(sealedGauge(n.keeper, consent.StreamProofs), sealedGauge(n.keeper, consent.StreamWordings))
+	n.receipts, err = token.Open(token.Options{Dir: n.flags.receiptKeys(), Log: n.log})
+	if err == nil {
+		n.later(n.receipts.Close)
+	}
+	return err
+}
+
+// sealedGauge shows how far a log is signed; beside consentd_ledger_entries it says how far behind that is.
+func sealedGauge(k *evidence.Keeper, log consent.Stream) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "consentd_log_sealed_entries",
+		Help: "Entries the last signed checkpoint of a log covers.", ConstLabels: prometheus.Labels{"stream": log.String()}}, func() float64 {
+		_, c, err := k.Checkpoint(log)
+		if err != nil {
+			return 0
+		}
+		return float64(c.Size)
+	})
+}
+
+// logSigners reads the keys an edge seals its logs with, newest first, making one when there is none. All of them sign,
+// so that whoever noted an older one can go on verifying.
+func logSigners(dir, edge string) ([]evidence.Signer, error) {
+	keys, err := keyfile.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	seeds, err := keys.Numbered()
+	if err != nil {
+		return nil, fmt.Errorf("reading the keys of the log: %w", err)
+	}
+	var all []evidence.Signer
+	for _, number := range slices.Backward(slices.Sorted(maps.Keys(seeds))) {
+		s, err := evidence.NewSigner(evidence.EdgeName(edge), seeds[number])
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+type keysCmd struct {
+	dataFlags
+	Edge   string `help:"Name of this edge: part of the name of the key of its logs." default:"e1" env:"CONSENTD_EDGE" placeholder:"NAME"`
+	Rotate string `help:"Make a new key for the logs or for receipts, and stop." enum:"log,receipts," default:"" placeholder:"log|receipts"`
+}
+
+func (c *keysCmd) Help() string {
+	return `Prints the verifier keys of the logs, which consentd verify takes, and the ids of the keys of receipts, newest first.
+Give the first to whoever will have to check evidence, by a way that is not this server: a letter, a notary, an
+archive.
+
+A new key of the logs signs from the next start on, beside the older ones: files keep verifying with each of them.
+To stop an old one signing, remove its file from DATA/keys/log and start again. A new key of receipts signs within
+two seconds; older ones stay published.
+
+Example: consentd keys --rotate receipts`
+}
+
+func (c *keysCmd) Run(s streams) error {
+	if c.Rotate != "" {
+		return c.rotate(s)
+	}
+	signers, err := logSigners(c.logKeys(), c.Edge)
+	if err != nil {
+		return err
+	}
+	for _, k := range signers {
+		fmt.Fprintln(s.out, "log", k.String())
+	}
+	ring, err := token.OpenRing(c.receiptKeys())
+	if err != nil {
+		return err
+	}
+	for _, k := range slices.Backward(ring.Keys()) {
+		fmt.Fprintln(s.out, "receipts", k.ID, map[bool]string{true: "signs", false: "verifies"}[k.Signs])
+	}
+	return ring.Close()
+}
+
+func (c *keysCmd) rotate(s streams) error {
+	if c.Rotate == "receipts" {
+		ring, err := token.OpenRing(c.receiptKeys())
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(s.err, "a new key signs receipts within two seconds")
+		return errors.Join(ring.Rotate(), ring.Close())
+	}
+	keys, err := keyfile.Open(c.logKeys())
+	if err != nil {
+		return err
+	}
+	const many = 100 // each makes every checkpoint a line longer
+	if _, err := keys.Add(many); err != nil {
+		return err
+	}
+	fmt.Fprintln(s.err, "a new key signs the logs from the next start on; consentd keys prints it")
+	return nil
+}
