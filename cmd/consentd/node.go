@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/consentd/consentd/server"
+	"github.com/consentd/consentd/server/link"
+	"github.com/consentd/consentd/server/mail"
 	"github.com/consentd/consentd/server/site"
 	"github.com/consentd/consentd/server/token"
 	"github.com/consentd/consentd/storage/drain"
@@ -41,8 +43,12 @@ type node struct {
 	drain     *drain.Drain         // nil: none
 	keeper    *evidence.Keeper
 	receipts  *token.Ring
-	server    atomic.Pointer[server.Server] // read when a site file changes, from the registry's goroutine
-	noEngine  error                         // why there is no ClickHouse
+	seal      sealer
+	links     *link.Ring
+	mail      *mail.Queue
+	tellMail  atomic.Pointer[func(path, link string)] // told of mails written to files; nil: nobody
+	server    atomic.Pointer[server.Server]           // read when a site file changes, from the registry's goroutine
+	noEngine  error                                   // why there is no ClickHouse
 
 	public, admin net.Listener
 	closers       []func() error
@@ -60,6 +66,9 @@ func open(ctx context.Context, f *nodeFlags, addr, sites string, log *slog.Logge
 		n.openTokens,
 		func() error { return n.openWarehouse(ctx) },
 		func() error { return n.openLogs(ctx) },
+		n.openSeal,
+		n.openLinks,
+		n.openMail,
 		n.openServer,
 	} {
 		if err := step(); err != nil {
@@ -207,14 +216,19 @@ func (n *node) startEngine(ctx context.Context) (url string, err error) {
 	return n.engine.URL(), nil
 }
 
-func (n *node) openServer() error {
+func (n *node) openSeal() error {
 	keys, err := site.OpenSealKeys(n.flags.seal())
 	if err != nil {
 		return err
 	}
+	n.seal = sealer{keys}
 	watching, stop := context.WithCancel(context.Background())
-	go sealer{keys}.watch(watching, n.log)
+	go n.seal.watch(watching, n.log)
 	n.later(func() error { stop(); return nil })
+	return nil
+}
+
+func (n *node) openServer() error {
 	proxies, err := n.flags.proxies()
 	if err != nil {
 		return err
@@ -223,7 +237,7 @@ func (n *node) openServer() error {
 	if err != nil {
 		return err
 	}
-	o := server.Options{Ledger: n.ledger, Sites: n.sites, Tokens: n.tokens, Seal: sealer{keys}, Evidence: n.keeper, Receipts: n.receipts, Country: country, TrustedProxies: proxies,
+	o := server.Options{Ledger: n.ledger, Sites: n.sites, Tokens: n.tokens, Seal: n.seal, Evidence: n.keeper, Receipts: n.receipts, Country: country, TrustedProxies: proxies,
 		Checks: n.checks(), Version: versionString(), Log: n.log, AccessLog: n.flags.AccessLog, Metrics: n.registry}
 	if n.warehouse != nil {
 		o.Warehouse = n.warehouse
@@ -263,6 +277,7 @@ func (n *node) checks() []server.Check {
 		{Name: "sites", Do: func(context.Context) error { return siteErrors(n.sites.Problems()) }},
 		{Name: "tokens", Do: func(context.Context) error { return n.tokens.Err() }},
 		{Name: "log", Do: func(context.Context) error { return n.keeper.Health() }},
+		{Name: "mail", Do: func(context.Context) error { return n.mail.Health() }},
 	}
 	if n.flags.Clickhouse == "" {
 		all = append(all, server.Check{Name: "engine", Do: func(context.Context) error {
