@@ -49,6 +49,7 @@ type nodeFlags struct {
 	EngineMemory   uint64   `help:"Memory the embedded ClickHouse may use, in MiB." default:"1024" env:"CONSENTD_ENGINE_MEMORY" placeholder:"MIB"`
 	Cache          int64    `help:"Memory for states of subjects that were read lately, in MiB: 160 bytes a subject keep lookups off the disk." default:"256" env:"CONSENTD_CACHE" placeholder:"MIB"`
 	Reserve        uint64   `help:"Free disk space, in MiB, below which no choice is admitted." default:"512" env:"CONSENTD_RESERVE" placeholder:"MIB"`
+	Snapshots      string   `help:"Photograph each published text in Chromium, when there is one (CONSENTD_CHROMIUM, or in PATH): auto or off." default:"auto" enum:"auto,off" env:"CONSENTD_SNAPSHOTS"`
 	Log            string   `help:"Least level logged: debug, info, warn or error." default:"info" enum:"debug,info,warn,error" env:"CONSENTD_LOG"`
 	LogFormat      string   `help:"text or json." default:"text" enum:"text,json" env:"CONSENTD_LOG_FORMAT"`
 	AccessLog      bool     `help:"Log each request (route, status, time; never who). Costs speed." env:"CONSENTD_ACCESS_LOG"`

@@ -35,20 +35,21 @@ type node struct {
 	log      *slog.Logger
 	registry *prometheus.Registry
 
-	ledger    *ledger.Ledger
-	sites     *site.Registry
-	tokens    *token.Ring
-	engine    *engine.Engine       // nil: an external ClickHouse, or none
-	warehouse *warehouse.Warehouse // nil: none
-	drain     *drain.Drain         // nil: none
-	keeper    *evidence.Keeper
-	receipts  *token.Ring
-	seal      sealer
-	links     *link.Ring
-	mail      *mail.Queue
-	tellMail  atomic.Pointer[func(path, link string)] // told of mails written to files; nil: nobody
-	server    atomic.Pointer[server.Server]           // read when a site file changes, from the registry's goroutine
-	noEngine  error                                   // why there is no ClickHouse
+	ledger       *ledger.Ledger
+	sites        *site.Registry
+	tokens       *token.Ring
+	engine       *engine.Engine       // nil: an external ClickHouse, or none
+	warehouse    *warehouse.Warehouse // nil: none
+	drain        *drain.Drain         // nil: none
+	keeper       *evidence.Keeper
+	receipts     *token.Ring
+	photographer *photographer
+	seal         sealer
+	links        *link.Ring
+	mail         *mail.Queue
+	tellMail     atomic.Pointer[func(path, link string)] // told of mails written to files; nil: nobody
+	server       atomic.Pointer[server.Server]           // read when a site file changes, from the registry's goroutine
+	noEngine     error                                   // why there is no ClickHouse
 
 	public, admin net.Listener
 	closers       []func() error
@@ -58,6 +59,7 @@ type node struct {
 // opened before an error is closed again.
 func open(ctx context.Context, f *nodeFlags, addr, sites string, log *slog.Logger) (*node, error) {
 	n := &node{flags: f, log: log, registry: prometheus.NewRegistry()}
+	n.photographer = &photographer{n: n, wanted: make(chan struct{}, 1)}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, step := range []func() error{
 		func() error { return n.listen(addr) },
@@ -70,6 +72,7 @@ func open(ctx context.Context, f *nodeFlags, addr, sites string, log *slog.Logge
 		n.openLinks,
 		n.openMail,
 		n.openServer,
+		n.openSnapshots,
 	} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, n.close())
@@ -145,6 +148,7 @@ func (n *node) openSites(dir string) error {
 	n.sites, err = site.Open(site.Options{Dir: dir, Secret: secrets.Site, Log: n.log, OnChange: func(all []*site.Site) {
 		if s := n.server.Load(); s != nil {
 			n.prepare(s, all)
+			n.photographer.want()
 		}
 	}})
 	if err != nil {
@@ -237,7 +241,7 @@ func (n *node) openServer() error {
 	if err != nil {
 		return err
 	}
-	o := server.Options{Ledger: n.ledger, Sites: n.sites, Tokens: n.tokens, Seal: n.seal, Evidence: n.keeper, Receipts: n.receipts, Country: country, TrustedProxies: proxies,
+	o := server.Options{Ledger: n.ledger, Sites: n.sites, Tokens: n.tokens, Seal: n.seal, Evidence: n.keeper, Receipts: n.receipts, Pictures: n.picture, Country: country, TrustedProxies: proxies,
 		Checks: n.checks(), Version: versionString(), Log: n.log, AccessLog: n.flags.AccessLog, Metrics: n.registry}
 	if n.warehouse != nil {
 		o.Warehouse = n.warehouse
