@@ -404,6 +404,8 @@ main
 	reopenHeard = `complementary
   button "My choices"
 `
+	withdrawHeard = `  button "Refuse all"
+`
 )
 
 // While a dialog is modal, the page behind it is not there for a screen reader.
@@ -434,7 +436,7 @@ func TestWhatAScreenReaderHears(t *testing.T) {
 			tab.Press("#save")
 			tab.Until(widgettest.Find("#reopen"))
 			tab.Until(`!document.querySelector("consentd-embed")`)
-			hears("after a choice", reopenHeard+pageHeard+cookiesHeard)
+			hears("after a choice", reopenHeard+withdrawHeard+pageHeard+cookiesHeard)
 			widgettest.Eval[bool](tab, `(consentd.withdraw(), true)`)
 			tab.Until(standIn("film"))
 			hears("taken back", reopenHeard+pageHeard+placeholderHeard+cookiesHeard)
