@@ -404,6 +404,8 @@ main
 	reopenHeard = `complementary
   button "My choices"
 `
+	withdrawHeard = `  button "Refuse all"
+`
 )
 
 // While a dialog is modal, the page behind it is not there for a screen reader.
@@ -434,10 +436,36 @@ func TestWhatAScreenReaderHears(t *testing.T) {
 			tab.Press("#save")
 			tab.Until(widgettest.Find("#reopen"))
 			tab.Until(`!document.querySelector("consentd-embed")`)
-			hears("after a choice", reopenHeard+pageHeard+cookiesHeard)
+			hears("after a choice", reopenHeard+withdrawHeard+pageHeard+cookiesHeard)
 			widgettest.Eval[bool](tab, `(consentd.withdraw(), true)`)
 			tab.Until(standIn("film"))
 			hears("taken back", reopenHeard+pageHeard+placeholderHeard+cookiesHeard)
 		})
+	}
+}
+
+// Nothing moves, on any surface, whether or not less motion was asked for.
+func TestNothingMoves(t *testing.T) {
+	const moving = `[document.querySelector("consentd-widget"), ...document.querySelectorAll("consentd-embed")].flatMap(h => [...h.shadowRoot.querySelectorAll("*")]).flatMap(el =>
+		["", "::before", "::after", "::backdrop"].map(part => [el.localName + part, getComputedStyle(el, part)]))
+		.filter(([, s]) => !/^(0s(, )?)+$/.test(s.transitionDuration) || s.animationName !== "none" || s.scrollBehavior === "smooth").map(([name]) => name).join()`
+	for _, layout := range layouts {
+		s := newStand(t, dressed(t, layout), page{body: embedded})
+		tab := newTab(t)
+		tab.Open(s.site.URL)
+		tab.BannerShown()
+		tab.Until(standIn("film"))
+		tab.Press("#choose")
+		tab.PreferencesShown()
+		for _, motion := range []string{"no-preference", "reduce"} {
+			tab.Prefer("prefers-reduced-motion", motion)
+			if got := widgettest.Eval[string](tab, moving); got != "" {
+				t.Errorf("%s, %s: %s move", layout, motion, got)
+			}
+		}
+		widgettest.Eval[bool](tab, "("+widgettest.Find("#save")+`.style.setProperty("transition", "1s"), true)`)
+		if got := widgettest.Eval[string](tab, moving); got != "button" {
+			t.Errorf("%s: the control is not seen: %q", layout, got)
+		}
 	}
 }

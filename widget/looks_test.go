@@ -176,22 +176,3 @@ func TestNoChoiceIsLesserThanAnother(t *testing.T) {
 		}
 	}
 }
-
-// Nothing moves: not when it opens, and not when a switch is thrown. Those who ask for that (reduced motion) get no
-// more of it than others.
-func TestMotion(t *testing.T) {
-	_, tab := visit(t, page{body: plain})
-	tab.BannerShown()
-	tab.Press("#choose")
-	tab.PreferencesShown()
-	for _, value := range []string{"reduce", "no-preference"} {
-		tab.Prefer("prefers-reduced-motion", value)
-		if got := widgettest.Eval[string](tab, `getComputedStyle(`+widgettest.Find("input")+`, "::before").transitionDuration`); got != "0s" {
-			t.Errorf("%s: a switch takes %s", value, got)
-		}
-	}
-	tab.Press(`dialog [name="analytics"]`)
-	if n := widgettest.Eval[int](tab, widgettest.Root+`.getAnimations({subtree: true}).length`); n != 0 {
-		t.Errorf("%d things move", n)
-	}
-}

@@ -97,3 +97,32 @@ func drawn(t *testing.T, tab *widgettest.Tab, layout widget.Layout, pictures boo
 		t.Errorf("modal: %+v", got)
 	}
 }
+
+// A page that resets and hides everything it can hides no choice, in any layout.
+func TestEveryLayoutOnAHostilePage(t *testing.T) {
+	for name, css := range map[string]string{
+		"everything reset and hidden": `* { all: unset !important; display: none !important; visibility: hidden !important; pointer-events: none !important }`,
+		"dialogs hidden":              `dialog, dialog[open], ::backdrop, consentd-widget { display: none !important; opacity: 0 !important; position: static !important; transform: scale(0) !important; clip-path: inset(100%) !important; filter: opacity(0) !important; content-visibility: hidden !important }`,
+	} {
+		for _, layout := range layouts {
+			t.Run(name+", "+string(layout), func(t *testing.T) {
+				s := newStand(t, dressed(t, layout), page{head: "<style>" + css + "</style>", body: plain})
+				tab := newTab(t)
+				tab.Open(s.site.URL)
+				tab.BannerShown()
+				if faults := widgettest.Eval[[]string](tab, fits+"("+widgettest.Find("#banner")+")"); len(faults) > 0 {
+					t.Errorf("the banner: %s", faults)
+				}
+				tab.Press("#choose")
+				tab.PreferencesShown()
+				if faults := widgettest.Eval[[]string](tab, fits+"("+widgettest.Find("dialog:not(#banner)")+")"); len(faults) > 0 {
+					t.Errorf("the preferences: %s", faults)
+				}
+				tab.Press("dialog:not(#banner) #refuse")
+				got(t, s, &s.consents, 1)
+				tab.Press("#reopen")
+				tab.PreferencesShown()
+			})
+		}
+	}
+}

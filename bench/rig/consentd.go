@@ -62,7 +62,7 @@ const NoWarehouse = "--clickhouse=clickhouse://127.0.0.1:1/default"
 // Start runs the program until it answers /healthz. More arguments are passed on.
 func (c *Consentd) Start(ctx context.Context, more ...string) (err error) {
 	args := append([]string{"serve", "--data", c.Data(), "--addr", c.Addr.String(), "--admin", c.Admin.String(),
-		"--sites", c.sites()}, more...)
+		"--sites", c.sites(), "--snapshots", "off"}, more...)
 	if c.Process, err = Start(c.Binary, args, filepath.Join(c.Dir, "consentd.log")); err != nil {
 		return err
 	}

@@ -4,10 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"path/filepath"
-	"strings"
 	"time"
 )
 
@@ -24,32 +22,25 @@ together with DATA/keys; without the keys nobody in it can be looked up.`
 }
 
 func (c *backupCmd) Run(ctx context.Context, s streams) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+c.Admin+"/backup", nil)
-	if err != nil {
-		return err
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("asking the server at %s (is it running, is this its --admin address?): %w", c.Admin, err)
-	}
-	defer res.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))
+	body, err := askAdmin(ctx, http.MethodPost, c.Admin, "/backup", nil)
 	if err != nil {
 		return err
 	}
 	var answer struct{ Path string }
-	if res.StatusCode != http.StatusCreated || json.Unmarshal(body, &answer) != nil {
-		return fmt.Errorf("the server answers %d: %s", res.StatusCode, strings.TrimSpace(string(body)))
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return fmt.Errorf("reading the server's answer: %w", err)
 	}
 	fmt.Fprintln(s.out, answer.Path)
 	return nil
 }
 
-// adminHandler is the server's admin handler and the backup beside it. A page in a browser on this machine
+// adminHandler is the server's admin handler and, beside it, the backup and the pictures. A page in a browser on this machine
 // must not be able to ask for backups until the disk is full.
 func (n *node) adminHandler(front http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", front)
+	n.mailRoutes(mux)
+	mux.HandleFunc("POST /snapshot/{site}", n.snapshotHandler)
 	mux.HandleFunc("POST /backup", func(w http.ResponseWriter, _ *http.Request) {
 		path := filepath.Join(n.flags.Data, "backups", time.Now().UTC().Format("20060102T150405.000Z"))
 		if err := n.ledger.Checkpoint(path); err != nil {

@@ -27,8 +27,9 @@ func (c *checkCmd) Run(ctx context.Context, s streams) error {
 		_, err := s.out.Write(site.Schema())
 		return err
 	}
-	problems := site.Check(c.Paths...)
-	scripts, err := buildDrafts(site.Drafts(c.Paths...))
+	drafts := site.Drafts(c.Paths...)
+	problems := append(site.Check(c.Paths...), templateProblems(drafts, c.Paths)...)
+	scripts, err := buildDrafts(drafts)
 	if err != nil {
 		return err
 	}

@@ -50,10 +50,16 @@ func (c *demoCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	if c.SMTP == "" {
+		c.SMTP = "file://" + filepath.Join(c.Data, "mail")
+	}
 	n, err := open(ctx, &c.nodeFlags, c.Addr, sites, c.logger(s.err))
 	if err != nil {
 		return err
 	}
+	n.tellMail.Store(new(func(path, link string) {
+		fmt.Fprintf(s.out, "\n  %s  a mail asks to confirm: %s\n  its link: %s\n", time.Now().UTC().Format(time.TimeOnly), path, link)
+	}))
 	raw, _, err := n.tokens.Issue(token.Grant{Name: "demo", Sites: []string{demoSite}, Scopes: []string{"lookup", "record", "proofs", "rates"}, TTL: 24 * time.Hour})
 	if err != nil {
 		return errors.Join(err, n.close())
@@ -125,8 +131,10 @@ func (c *demoCmd) print(s streams, n *node, shop net.Listener, token string) {
   curl -s -H "Authorization: Bearer $TOKEN" "%[1]s/v1/sites/demo/rates?by=purpose"
   %[5]s sql --data %[6]s "SELECT recorded_at, surface, method, decisions FROM consents ORDER BY recorded_at DESC LIMIT 10"
 
+  Confirmation mails go to %[7]s; where that is a directory, each is printed here with its link.
+
   Ctrl-C stops. Data stays in %[6]s
-`, edge, hostURL(shop), hostURL(n.admin), token, os.Args[0], c.Data)
+`, edge, hostURL(shop), hostURL(n.admin), token, os.Args[0], c.Data, n.mail.Redacted())
 }
 
 // writeSite puts the demo's site file where the registry reads it, with the shop's real origin.

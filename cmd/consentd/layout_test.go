@@ -52,6 +52,7 @@ var soleImporters = map[string]string{
 	"github.com/ebitengine/purego":            "storage/engine",
 	"github.com/goccy/go-yaml":                "server/site server cmd/consentd",
 	"github.com/gofiber/fiber/v2":             "server bench",
+	"github.com/chromedp/chromedp":            "server/camera widget/widgettest",
 	"github.com/wneessen/go-mail":             "server/mail",
 	"github.com/emersion/go-smtp":             "server/mail/mailtest",
 	"github.com/alecthomas/kong":              "cmd/consentd",

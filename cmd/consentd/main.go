@@ -17,6 +17,9 @@
 //	logs.go     consentd keys, and the sealing of the logs
 //	evidence.go consentd evidence
 //	verify.go   consentd verify
+//	snapshot.go consentd snapshot, and the pictures a running server takes by itself
+//	links.go    consentd links, and the keys of links
+//	mail.go     consentd mail, and the sending of mails
 //	sql.go      consentd sql
 //	backup.go   consentd backup, and the server's part of it
 //
@@ -53,8 +56,11 @@ type cli struct {
 	Token    tokenCmd    `cmd:"" help:"Issue an API token (printed alone on standard output), list keys, rotate, revoke."`
 	Keys     keysCmd     `cmd:"" help:"Print the keys that evidence and receipts are verified with; make new ones."`
 	Evidence evidenceCmd `cmd:"" help:"Write a file that proves a choice to somebody who trusts nobody here, or a dossier to print."`
+	Snapshot snapshotCmd `cmd:"" help:"Have the running server photograph what a site publishes, and log the pictures' hashes."`
 	Verify   verifyCmd   `cmd:"" help:"Check an evidence file: no network, no data directory. Exits 1 when anything is refused."`
 	Seal     sealCmd     `cmd:"" help:"Rotate the keys that seal e-mail addresses and phone numbers."`
+	Links    linksCmd    `cmd:"" help:"List the keys that links in mails are made with, rotate, retire."`
+	Mail     mailCmd     `cmd:"" help:"Say how the confirmation mails of the running server are doing; try again those it gave up."`
 	Sql      sqlCmd      `cmd:"" name:"sql" help:"Run one reading statement against the ClickHouse in use, also while the server runs."`
 	Backup   backupCmd   `cmd:"" help:"Have the running server write a copy of its ledger."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/consentd/consentd/server"
+	"github.com/consentd/consentd/server/link"
+	"github.com/consentd/consentd/server/mail"
 	"github.com/consentd/consentd/server/site"
 	"github.com/consentd/consentd/server/token"
 	"github.com/consentd/consentd/storage/drain"
@@ -33,16 +35,21 @@ type node struct {
 	log      *slog.Logger
 	registry *prometheus.Registry
 
-	ledger    *ledger.Ledger
-	sites     *site.Registry
-	tokens    *token.Ring
-	engine    *engine.Engine       // nil: an external ClickHouse, or none
-	warehouse *warehouse.Warehouse // nil: none
-	drain     *drain.Drain         // nil: none
-	keeper    *evidence.Keeper
-	receipts  *token.Ring
-	server    atomic.Pointer[server.Server] // read when a site file changes, from the registry's goroutine
-	noEngine  error                         // why there is no ClickHouse
+	ledger       *ledger.Ledger
+	sites        *site.Registry
+	tokens       *token.Ring
+	engine       *engine.Engine       // nil: an external ClickHouse, or none
+	warehouse    *warehouse.Warehouse // nil: none
+	drain        *drain.Drain         // nil: none
+	keeper       *evidence.Keeper
+	receipts     *token.Ring
+	photographer *photographer
+	seal         sealer
+	links        *link.Ring
+	mail         *mail.Queue
+	tellMail     atomic.Pointer[func(path, link string)] // told of mails written to files; nil: nobody
+	server       atomic.Pointer[server.Server]           // read when a site file changes, from the registry's goroutine
+	noEngine     error                                   // why there is no ClickHouse
 
 	public, admin net.Listener
 	closers       []func() error
@@ -52,6 +59,7 @@ type node struct {
 // opened before an error is closed again.
 func open(ctx context.Context, f *nodeFlags, addr, sites string, log *slog.Logger) (*node, error) {
 	n := &node{flags: f, log: log, registry: prometheus.NewRegistry()}
+	n.photographer = &photographer{n: n, wanted: make(chan struct{}, 1)}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, step := range []func() error{
 		func() error { return n.listen(addr) },
@@ -60,7 +68,11 @@ func open(ctx context.Context, f *nodeFlags, addr, sites string, log *slog.Logge
 		n.openTokens,
 		func() error { return n.openWarehouse(ctx) },
 		func() error { return n.openLogs(ctx) },
+		n.openSeal,
+		n.openLinks,
+		n.openMail,
 		n.openServer,
+		n.openSnapshots,
 	} {
 		if err := step(); err != nil {
 			return nil, errors.Join(err, n.close())
@@ -136,6 +148,7 @@ func (n *node) openSites(dir string) error {
 	n.sites, err = site.Open(site.Options{Dir: dir, Secret: secrets.Site, Log: n.log, OnChange: func(all []*site.Site) {
 		if s := n.server.Load(); s != nil {
 			n.prepare(s, all)
+			n.photographer.want()
 		}
 	}})
 	if err != nil {
@@ -207,14 +220,19 @@ func (n *node) startEngine(ctx context.Context) (url string, err error) {
 	return n.engine.URL(), nil
 }
 
-func (n *node) openServer() error {
+func (n *node) openSeal() error {
 	keys, err := site.OpenSealKeys(n.flags.seal())
 	if err != nil {
 		return err
 	}
+	n.seal = sealer{keys}
 	watching, stop := context.WithCancel(context.Background())
-	go sealer{keys}.watch(watching, n.log)
+	go n.seal.watch(watching, n.log)
 	n.later(func() error { stop(); return nil })
+	return nil
+}
+
+func (n *node) openServer() error {
 	proxies, err := n.flags.proxies()
 	if err != nil {
 		return err
@@ -223,7 +241,7 @@ func (n *node) openServer() error {
 	if err != nil {
 		return err
 	}
-	o := server.Options{Ledger: n.ledger, Sites: n.sites, Tokens: n.tokens, Seal: sealer{keys}, Evidence: n.keeper, Receipts: n.receipts, Country: country, TrustedProxies: proxies,
+	o := server.Options{Ledger: n.ledger, Sites: n.sites, Tokens: n.tokens, Seal: n.seal, Evidence: n.keeper, Receipts: n.receipts, Pictures: n.picture, Country: country, TrustedProxies: proxies,
 		Checks: n.checks(), Version: versionString(), Log: n.log, AccessLog: n.flags.AccessLog, Metrics: n.registry}
 	if n.warehouse != nil {
 		o.Warehouse = n.warehouse
@@ -263,6 +281,7 @@ func (n *node) checks() []server.Check {
 		{Name: "sites", Do: func(context.Context) error { return siteErrors(n.sites.Problems()) }},
 		{Name: "tokens", Do: func(context.Context) error { return n.tokens.Err() }},
 		{Name: "log", Do: func(context.Context) error { return n.keeper.Health() }},
+		{Name: "mail", Do: func(context.Context) error { return n.mail.Health() }},
 	}
 	if n.flags.Clickhouse == "" {
 		all = append(all, server.Check{Name: "engine", Do: func(context.Context) error {

@@ -17,7 +17,10 @@ import (
 // kit is the ClickHouse that tests of an external one share.
 var kit *storagetest.Kit
 
-func TestMain(m *testing.M) { storagetest.Main(m, func(k *storagetest.Kit) { kit = k }) }
+func TestMain(m *testing.M) {
+	os.Setenv("CONSENTD_SNAPSHOTS", "off") // the one test that wants pictures asks for them
+	storagetest.Main(m, func(k *storagetest.Kit) { kit = k })
+}
 
 // program is a consentd that runs in this process.
 type program struct {

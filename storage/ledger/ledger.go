@@ -41,6 +41,7 @@
 //	tree.go       tiles of the log and its growing edge
 //	read.go       state, proofs and wordings
 //	ship.go       what the drain needs: scan, cursors, rows set aside, trimming
+//	erase.go      a person forgotten
 //	recover.go    what Open finds on disk
 //	space.go      the free-space guard
 //	metrics.go    what operators watch
@@ -130,8 +131,12 @@ func (o *Options) hotBytes() int64 { return o.Cache - o.Cache/8 - o.Cache/16 }
 // Ledger is an open store. All methods are safe for concurrent use.
 type Ledger struct {
 	opt  Options
+	fs   *freshFS
 	db   *pebble.DB
 	lock *pebble.Lock
+
+	recycled int        // files of the write-ahead log that may wait to be written over
+	trimming sync.Mutex // held while entries are forgotten, or written again without what was personal
 
 	hot  *hotStates
 	seen *seenSubjects
@@ -174,7 +179,7 @@ func Open(o Options) (*Ledger, error) {
 	if err != nil {
 		return nil, lockError(o.Dir, err)
 	}
-	l := &Ledger{opt: o, lock: lock, queue: make(chan *request, o.Queue), stop: make(chan struct{}),
+	l := &Ledger{opt: o, fs: &freshFS{FS: o.fs}, lock: lock, queue: make(chan *request, o.Queue), stop: make(chan struct{}),
 		stopGuard: make(chan struct{}), fatal: make(chan struct{})}
 	for i := range l.grown {
 		l.grown[i].init()
@@ -214,7 +219,7 @@ func lockError(dir string, err error) error {
 // is a point read.
 func (l *Ledger) pebbleOptions(cache *pebble.Cache) *pebble.Options {
 	po := &pebble.Options{
-		FS:                          l.opt.fs,
+		FS:                          l.fs,
 		Lock:                        l.lock,
 		Cache:                       cache,
 		Merger:                      stateMerger,
@@ -228,6 +233,7 @@ func (l *Ledger) pebbleOptions(cache *pebble.Cache) *pebble.Options {
 		CompactionConcurrencyRange:  func() (int, int) { return 1, 2 },
 		MaxOpenFiles:                4096,
 	}
+	l.recycled = po.MemTableStopWritesThreshold + 1 // as pebble.Open has it
 	for i := range po.Levels {
 		po.Levels[i].BlockSize = 4 << 10
 		po.Levels[i].IndexBlockSize = 1 << 20 // one level: a point read touches one index block and one data block

@@ -84,12 +84,16 @@ func (l *Ledger) SetAside(a consent.SetAside) error {
 	if err != nil {
 		return fmt.Errorf("setting aside %s %d: %w", a.Stream, a.Seq, err)
 	}
-	v := binary.BigEndian.AppendUint64(nil, uint64(a.At))
-	v = append(binary.AppendUvarint(v, uint64(len(a.Why))), a.Why...)
-	if err := l.write(asideKey(a.Stream, a.Seq), append(v, entry...)); err != nil {
+	if err := l.write(asideKey(a.Stream, a.Seq), appendAside(nil, a, entry)); err != nil {
 		return fmt.Errorf("setting aside %s %d: %w", a.Stream, a.Seq, err)
 	}
 	return nil
+}
+
+func appendAside(b []byte, a consent.SetAside, entry []byte) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(a.At))
+	b = append(binary.AppendUvarint(b, uint64(len(a.Why))), a.Why...)
+	return append(b, entry...)
 }
 
 // SetAsides lists all rows set aside, by stream and seq.
@@ -137,6 +141,8 @@ func (l *Ledger) Trim(s consent.Stream, seq uint64) error {
 		keep -= keep % tileWidth
 	}
 	seq = min(seq, keep, l.cursors[s].Load())
+	l.trimming.Lock()
+	defer l.trimming.Unlock()
 	if seq <= l.First(s) {
 		return nil
 	}

@@ -4,7 +4,8 @@ import { every } from './every';
 
 /**
  * The purposes an element waits for, all of them; undefined when it names none the site has. The markup of
- * another tool names services: one of them is enough, and "!" in front means "once it was taken back".
+ * another tool names services: one of them is enough, and "!" in front means "once it is refused or taken back", on
+ * that page and on those after it.
  */
 export function marked(el: HTMLElement): string[] | undefined {
   let names = (el.dataset['consent'] || '').trim().split(/\s+/);

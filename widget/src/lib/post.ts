@@ -6,10 +6,10 @@ import site from 'consentd:site';
  * alone, so that an edge there can set the cookie of the choice again, over HTTP.
  */
 export async function post(url: string, body: string): Promise<Response | undefined> {
-  const own = USES_DOMAIN && ('.' + new URL(url).hostname).endsWith('.' + site.domain);
+  const own = USES_DOMAIN && ('.' + new URL(url).hostname).endsWith('.' + site.domain) && { credentials: 'include' as const };
   let answer: Promise<Response>;
   try {
-    answer = fetch(url, { method: 'POST', body, keepalive: true, credentials: own ? 'include' : 'same-origin' });
+    answer = fetch(url, { method: 'POST', body, keepalive: true, ...own });
     void answer.then;
   } catch {
     // No fetch, or one that the page has broken: a beacon is on its way, but brings no answer.

@@ -43,10 +43,9 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
     return decisions;
   };
   const asked = Object.keys(all(false));
-  const shown = stage(text, open);
+  const shown = stage(text, open, withdraw, granted);
   const sent = outbox(storageKey + '_outbox', edge);
   const prompts: { [surface: string]: string } = {}; // ids of this page's displays
-  const lost: { [purpose: string]: boolean } = {}; // taken back on this page
   const person = USES_IDENTIFY ? signedIn(edge) : undefined!; // never used without
   let kept = readChoice(USES_DOMAIN);
 
@@ -65,7 +64,7 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
       : undefined);
 
   function allowed(purpose: string): boolean {
-    if (USES_MIGRATE && purpose[0] === '!') return !!lost[purpose.slice(1)];
+    if (USES_MIGRATE && purpose[0] === '!') return decided()[purpose.slice(1)] === false;
     return decided()[purpose] === true || !every(site.purposes, (p) => p.id !== purpose || p.asked);
   }
 
@@ -98,7 +97,7 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
 
   function settled(was: Decisions): void {
     let less = false;
-    each(asked, (id) => was[id] && !allowed(id) && (less = lost[id] = true));
+    each(asked, (id) => was[id] && !allowed(id) && (less = true));
     if (complete(decided())) shown.clear();
     pass();
     tell();
@@ -135,10 +134,14 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
     decide('preferences', 'withdraw', all(false));
   }
 
+  function granted(): boolean {
+    return !every(asked, (id) => !allowed(id));
+  }
+
   /** Refusing after having agreed is taking it back. */
   function refuse(): void {
-    if (every(asked, (id) => !allowed(id))) decide(shown.front() || 'preferences', 'reject_all', all(false));
-    else withdraw();
+    if (granted()) withdraw();
+    else decide(shown.front() || 'preferences', 'reject_all', all(false));
   }
 
   /** Follows a choice made in another tab, or on a later page that "back" has left. */

@@ -17,16 +17,18 @@ export interface Stage {
 }
 
 /**
- * Builds surfaces in a shadow root at the start of the document, which exists only while something is shown. reopen,
- * where the site wants a button for it, is there once the banner is not: also behind the preferences, which give the
- * focus back to it.
+ * Builds surfaces in a shadow root at the start of the document, which exists only while something is shown. Where the
+ * site wants a button that leads to reopen, it is there once the banner is not: also behind the preferences, which give
+ * the focus back to it. While granted says that something is agreed to, refusing everything stands beside it: what took
+ * one press to give takes one to take back (GDPR art. 7(3)).
  */
-export function stage(text: LocaleText, reopen: () => void): Stage {
+export function stage(text: LocaleText, reopen: () => void, withdraw: () => void, granted: () => boolean): Stage {
   let host: HTMLElement | undefined;
   let root: ShadowRoot;
   let first: HTMLElement | undefined;
   let dialog: HTMLDialogElement | undefined;
   let small: HTMLElement | undefined;
+  let undo: HTMLElement | undefined;
 
   function raise(): ShadowRoot {
     if (host) return root;
@@ -39,10 +41,17 @@ export function stage(text: LocaleText, reopen: () => void): Stage {
     if (first || dialog) return;
     if (USES_REOPEN) {
       if (!small) raise().append((small = element('aside', {}, button('reopen', text.reopen!, reopen))));
+      undo?.remove();
+      if (granted()) small.append((undo = button('withdraw', text.refuse, takeBack)));
     } else {
       host?.remove();
       host = undefined;
     }
+  }
+
+  function takeBack(): void {
+    withdraw();
+    (small!.firstChild as HTMLElement).focus(); // the button pressed is gone
   }
 
   return {
