@@ -58,7 +58,7 @@ type optIn struct {
 const spaceOptIn = "optin"
 
 // aboutOptIn is what the secret of a confirmation link is made from.
-func aboutOptIn(confirm uuid.UUID) []byte { return append([]byte("optin\x00"), confirm[:]...) }
+func aboutOptIn(confirm uuid.UUID) []byte { return append([]byte(spaceOptIn), confirm[:]...) }
 
 func optInKey(secret string) []byte {
 	sum := sha256.Sum256([]byte(secret))

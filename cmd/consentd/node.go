@@ -241,7 +241,11 @@ func (n *node) openServer() error {
 	if err != nil {
 		return err
 	}
-	o := server.Options{Ledger: n.ledger, Sites: n.sites, Tokens: n.tokens, Seal: n.seal, Evidence: n.keeper, Receipts: n.receipts, Pictures: n.picture, Country: country, TrustedProxies: proxies,
+	base, err := n.publicURL()
+	if err != nil {
+		return err
+	}
+	o := server.Options{Ledger: n.ledger, Sites: n.sites, Tokens: n.tokens, Seal: n.seal, Links: n.links, Mail: n.mail, PublicURL: base, Evidence: n.keeper, Receipts: n.receipts, Pictures: n.picture, Country: country, TrustedProxies: proxies,
 		Checks: n.checks(), Version: versionString(), Log: n.log, AccessLog: n.flags.AccessLog, Metrics: n.registry}
 	if n.warehouse != nil {
 		o.Warehouse = n.warehouse
@@ -252,7 +256,32 @@ func (n *node) openServer() error {
 	}
 	n.server.Store(s)
 	n.prepare(s, n.sites.All())
+	n.later(n.tidy(s))
 	return nil
+}
+
+// tidyEvery is how often what is over is forgotten; it is kept for days, so the hour does not matter.
+const tidyEvery = time.Hour
+
+// tidy has the server forget what is over, until the function it returns is called.
+func (n *node) tidy(s *server.Server) (stop func() error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for tick := time.NewTicker(tidyEvery); ; {
+			if err := s.Tidy(); err != nil {
+				n.log.Error("forgetting old requests to confirm; tried again in an hour", "error", err)
+			}
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				tick.Stop()
+				return
+			}
+		}
+	}()
+	return func() error { cancel(); <-done; return nil }
 }
 
 // countries reads the MaxMind database, if there is one.
