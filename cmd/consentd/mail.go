@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -283,17 +284,26 @@ func (a *mailAnswer) print(out io.Writer) error {
 	fmt.Fprintln(t, "GIVEN UP\tSITE\tFORM\tLANG\tWHY\tCODES\tTRIES\tID")
 	reasons := map[mail.Reason]bool{}
 	for _, l := range a.Letters {
-		reasons[l.Why] = true
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", l.Died.Time().Format(time.DateTime), l.Site, dash(l.Form), l.Locale, l.Why, dash(l.Said), l.Attempts, l.ID)
+		reasons[l.Why], reasons[l.After] = true, true
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", l.Died.Time().Format(time.DateTime), l.Site, dash(l.Form), l.Locale, reason(l), dash(l.Said), l.Attempts, l.ID)
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
-	for why := range reasons {
+	delete(reasons, "")
+	for _, why := range slices.Sorted(maps.Keys(reasons)) {
 		fmt.Fprintf(out, "\n%s: %s", why, why.Text())
 	}
 	fmt.Fprintln(out)
 	return nil
+}
+
+// reason names what kept a mail that expired.
+func reason(l mail.DeadLetter) string {
+	if l.After == "" {
+		return string(l.Why)
+	}
+	return string(l.Why + "/" + l.After)
 }
 
 func dash(s string) string {

@@ -1,6 +1,7 @@
 package mail
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,7 +27,7 @@ const (
 	ReasonExpired  Reason = "expired"  // confirming is too late by now
 	ReasonAddress  Reason = "address"  // what was sealed is no address
 	ReasonSealed   Reason = "sealed"   // the address does not open: its key is missing
-	ReasonSite     Reason = "site"     // the site is not served, or has no sender
+	ReasonSite     Reason = "site"     // the site is not served, has no sender, or none of the purposes
 	ReasonLink     Reason = "link"     // its link cannot be made
 	ReasonTemplate Reason = "template" // it cannot be composed
 )
@@ -43,7 +44,7 @@ func (r Reason) Text() string {
 		ReasonExpired:  "the confirmation expired before the mail could be sent",
 		ReasonAddress:  "what was kept is no e-mail address",
 		ReasonSealed:   "the address cannot be opened; is the key of DATA/keys/seal missing?",
-		ReasonSite:     "the site is not served, or names no sender",
+		ReasonSite:     "the site is not served, names no sender, or has none of the purposes any more",
 		ReasonLink:     "its link cannot be made",
 		ReasonTemplate: "it cannot be composed",
 	}[r]
@@ -57,7 +58,8 @@ type DeadLetter struct {
 	Form     string         `json:"form,omitempty"`
 	Locale   string         `json:"locale"`
 	Why      Reason         `json:"why"`
-	Said     string         `json:"said,omitempty"` // codes of the server's last refusal
+	After    Reason         `json:"after,omitempty"` // of one that expired: what kept it until then
+	Said     string         `json:"said,omitempty"`  // codes of the server's last refusal
 	Attempts int            `json:"attempts"`
 	Created  consent.Millis `json:"created"`
 	Died     consent.Millis `json:"died"`
@@ -69,10 +71,12 @@ func (q *Queue) bury(ctx context.Context, it *item, r *record, f *failure) {
 	if !f.held {
 		r.Attempts++
 	}
-	r.Died, r.Next, r.Said = q.now(), 0, f.said
-	if f.why != ReasonExpired || r.Why == "" { // an expired mail is told by what kept it
-		r.Why = f.why
+	if r.Died, r.Next = q.now(), 0; f.why == ReasonExpired {
+		r.After = cmp.Or(it.why, r.Why)
+	} else {
+		r.Said = f.said
 	}
+	r.Why = f.why
 	err := q.opt.Store.SetNotes(ctx, ledger.Note{Space: spaceWaiting, Key: it.id[:]}, ledger.Note{Space: spaceDead, Key: it.id[:], Value: r.encode()})
 	if err != nil {
 		q.opt.Log.Error("noting that a mail is given up", "error", err)
@@ -80,7 +84,7 @@ func (q *Queue) bury(ctx context.Context, it *item, r *record, f *failure) {
 		return
 	}
 	q.metrics.dead.WithLabelValues(string(f.why)).Inc()
-	q.opt.Log.Warn("a confirmation mail is given up; consentd mail lists it", "site", r.Site, "form", r.Form, "why", r.Why, "said", r.Said, "attempts", r.Attempts)
+	q.opt.Log.Warn("a confirmation mail is given up; consentd mail lists it", "site", r.Site, "form", r.Form, "why", r.Why, "after", r.After, "said", r.Said, "attempts", r.Attempts)
 	q.forget(it)
 }
 
@@ -88,7 +92,7 @@ func (q *Queue) bury(ctx context.Context, it *item, r *record, f *failure) {
 func (q *Queue) Dead(limit int) (letters []DeadLetter, total int, err error) {
 	err = q.eachDead(func(r *record) error {
 		total++
-		letters = append(letters, DeadLetter{r.ID, r.Kind, r.Site, r.Form, r.Locale, r.Why, r.Said, r.Attempts, r.Created, r.Died, r.Expires})
+		letters = append(letters, DeadLetter{r.ID, r.Kind, r.Site, r.Form, r.Locale, r.Why, r.After, r.Said, r.Attempts, r.Created, r.Died, r.Expires})
 		return nil
 	})
 	slices.SortStableFunc(letters, func(a, b DeadLetter) int { return int(b.Died - a.Died) })
@@ -126,7 +130,7 @@ func (q *Queue) Retry(ctx context.Context, ids ...uuid.UUID) (n int, err error) 
 	for batch := range slices.Chunk(again, chunk) {
 		var notes []ledger.Note
 		for _, r := range batch {
-			r.Attempts, r.Unsure, r.Next, r.Died, r.Why, r.Said = 0, 0, 0, 0, "", ""
+			r.Attempts, r.Unsure, r.Next, r.Died, r.Why, r.After, r.Said = 0, 0, 0, 0, "", "", ""
 			notes = append(notes, ledger.Note{Space: spaceDead, Key: r.ID[:]}, ledger.Note{Space: spaceWaiting, Key: r.ID[:], Value: r.encode()})
 		}
 		if err := q.opt.Store.SetNotes(ctx, notes...); err != nil {
@@ -177,9 +181,12 @@ func (q *Queue) idleAndFoul() bool {
 
 func (q *Queue) expire(ctx context.Context) {
 	q.mu.Lock()
-	all := q.schedule.expired(q.now())
+	all, rested := q.schedule.expired(q.now()), q.server.failures > 0
 	q.mu.Unlock()
 	for _, it := range all {
+		if it.why == "" && rested { // it was never tried
+			it.why = ReasonServer
+		}
 		r, err := q.read(it)
 		switch {
 		case errors.Is(err, ledger.ErrNotFound):

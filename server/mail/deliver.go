@@ -31,6 +31,9 @@ func (q *Queue) compose(r *record) (*message, *failure) {
 		return nil, &failure{why: ReasonLink, held: true, err: err}
 	}
 	l := newLetter(st, r.Kind, r.Locale, r.Purposes, link)
+	if r.Kind == Confirm && len(l.Purposes) == 0 {
+		return nil, &failure{why: ReasonSite, held: true, err: fmt.Errorf("site %s has none of the purposes any more", r.Site)}
+	}
 	text, html, err := l.render(st.Templates)
 	if err != nil {
 		q.templates.Do(func() {

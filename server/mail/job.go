@@ -51,6 +51,7 @@ type record struct {
 	Unsure   int            // of those, how many ended with the mail handed over and no answer
 	Next     consent.Millis // not before; 0: at once
 	Why      Reason         // of the last failure; "": none yet
+	After    Reason         // of one that expired, the failure that kept it until then
 	Said     string         // code and enhanced code of the server's last refusal, as in "550 5.1.1"
 	Died     consent.Millis // when it was given up; 0: it waits
 }
@@ -72,13 +73,14 @@ type recordJSON struct {
 	Unsure   int      `json:"unsure,omitempty"`
 	Next     int64    `json:"next,omitempty"`
 	Why      Reason   `json:"why,omitempty"`
+	After    Reason   `json:"after,omitempty"`
 	Said     string   `json:"said,omitempty"`
 	Died     int64    `json:"died,omitempty"`
 }
 
 func (r *record) encode() []byte {
 	b, err := json.Marshal(recordJSON{recordVersion, r.Kind, r.Site, r.Form, r.Locale, r.Purposes, r.To, int64(r.Created), int64(r.Expires),
-		r.Attempts, r.Unsure, int64(r.Next), r.Why, r.Said, int64(r.Died)})
+		r.Attempts, r.Unsure, int64(r.Next), r.Why, r.After, r.Said, int64(r.Died)})
 	if err != nil {
 		panic(err) // strings, bytes and integers have no way to fail
 	}
@@ -101,7 +103,7 @@ func parseRecord(key, value []byte) (*record, error) {
 		return nil, errRecord
 	}
 	return &record{Job: Job{id, j.Kind, j.Site, j.Form, j.Locale, j.Purposes, j.To, consent.Millis(j.Created), consent.Millis(j.Expires)},
-		Attempts: j.Attempts, Unsure: j.Unsure, Next: consent.Millis(j.Next), Why: j.Why, Said: j.Said, Died: consent.Millis(j.Died)}, nil
+		Attempts: j.Attempts, Unsure: j.Unsure, Next: consent.Millis(j.Next), Why: j.Why, After: j.After, Said: j.Said, Died: consent.Millis(j.Died)}, nil
 }
 
 // messageID hashes the id: it is the one of a proof that is not made yet, and who knows it beforehand could take it.

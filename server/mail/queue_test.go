@@ -339,6 +339,7 @@ func TestWhatKeepsAMailFromBeingSent(t *testing.T) {
 		{"the link has been used", func(d *desk, _ *Job) { d.opt.Link = func(Job) (string, error) { return "", ErrGone } }, "", false},
 		{"the link cannot be made", func(d *desk, _ *Job) { d.opt.Link = func(Job) (string, error) { return "", errors.New("no key") } }, ReasonLink, false},
 		{"the site is not served", func(_ *desk, j *Job) { j.Site = "elsewhere" }, ReasonSite, false},
+		{"none of its purposes is left", func(_ *desk, j *Job) { j.Purposes = []string{"gone"} }, ReasonSite, false},
 		{"the sealing key is missing", func(_ *desk, j *Job) { j.To = other.Seal("club", consent.KindEmail, "a@exemple.fr") }, ReasonSealed, false},
 		{"sealed for another site", func(d *desk, j *Job) { j.To = d.ring.Seal("other", consent.KindEmail, "a@exemple.fr") }, ReasonAddress, true},
 		{"sealed as something else", func(d *desk, j *Job) { j.To = d.ring.Seal("club", consent.KindPhone, "a@exemple.fr") }, ReasonAddress, true},
@@ -603,7 +604,7 @@ func TestWhatWaitsTooLongExpires(t *testing.T) {
 	hours.Store(49)
 	d.expire(t.Context())
 	d.empty()
-	if all, total, err := d.Dead(1); total != 2 || len(all) != 1 || err != nil || all[0].Why != ReasonExpired {
+	if all, total, err := d.Dead(1); total != 2 || len(all) != 1 || err != nil || all[0].Why != ReasonExpired || all[0].After != ReasonServer {
 		t.Errorf("%+v of %d %v", all, total, err)
 	}
 }

@@ -185,6 +185,9 @@ func (l *line) failed(err error, about int) *failure {
 	var answer *textproto.Error
 	if !errors.As(err, &answer) {
 		l.broken = true
+		if garbage := textproto.ProtocolError(""); errors.As(err, &garbage) { // it quotes the line, which may quote the address
+			err = errors.New("the server answers something that is not SMTP")
+		}
 		return &failure{why: ReasonServer, server: true, stale: about == toSender, err: err}
 	}
 	f := &failure{why: ReasonLater, said: said(answer)}
