@@ -83,6 +83,10 @@ func (q *Queue) bury(ctx context.Context, it *item, r *record, f *failure) {
 		q.later(it, q.now()+consent.Millis(q.opt.Retry.Milliseconds()), f.why)
 		return
 	}
+	if q.forgotten(it) {
+		q.remove(ctx, it)
+		return
+	}
 	q.metrics.dead.WithLabelValues(string(f.why)).Inc()
 	q.opt.Log.Warn("a confirmation mail is given up; consentd mail lists it", "site", r.Site, "form", r.Form, "why", r.Why, "after", r.After, "said", r.Said, "attempts", r.Attempts)
 	q.forget(it)

@@ -31,10 +31,11 @@ type Job struct {
 	Site     string
 	Form     string // id of the form; "" for a new address
 	Locale   string
-	Purposes []string       // ids of what was agreed to, in the order shown
-	To       []byte         // the address, sealed for Site as consent.KindEmail
-	Created  consent.Millis // when it was asked for
-	Expires  consent.Millis // first moment confirming is too late
+	Purposes []string           // ids of what was agreed to, in the order shown
+	Subject  consent.SubjectKey // of the address, so that it can be forgotten
+	To       []byte             // the address, sealed for Site as consent.KindEmail
+	Created  consent.Millis     // when it was asked for
+	Expires  consent.Millis     // first moment confirming is too late
 }
 
 // Spaces of notes. A job is in one of them: what is given up leaves the first in the batch that puts it in the
@@ -66,6 +67,7 @@ type recordJSON struct {
 	Form     string   `json:"form,omitempty"`
 	Locale   string   `json:"locale"`
 	Purposes []string `json:"purposes,omitempty"`
+	Subject  []byte   `json:"subject,omitempty"`
 	To       []byte   `json:"to,omitempty"`
 	Created  int64    `json:"created"`
 	Expires  int64    `json:"expires"`
@@ -79,7 +81,7 @@ type recordJSON struct {
 }
 
 func (r *record) encode() []byte {
-	b, err := json.Marshal(recordJSON{recordVersion, r.Kind, r.Site, r.Form, r.Locale, r.Purposes, r.To, int64(r.Created), int64(r.Expires),
+	b, err := json.Marshal(recordJSON{recordVersion, r.Kind, r.Site, r.Form, r.Locale, r.Purposes, r.Subject[:], r.To, int64(r.Created), int64(r.Expires),
 		r.Attempts, r.Unsure, int64(r.Next), r.Why, r.After, r.Said, int64(r.Died)})
 	if err != nil {
 		panic(err) // strings, bytes and integers have no way to fail
@@ -102,7 +104,9 @@ func parseRecord(key, value []byte) (*record, error) {
 	if j.V != recordVersion || !j.Kind.Valid() || j.Site == "" || j.Expires <= 0 {
 		return nil, errRecord
 	}
-	return &record{Job: Job{id, j.Kind, j.Site, j.Form, j.Locale, j.Purposes, j.To, consent.Millis(j.Created), consent.Millis(j.Expires)},
+	var subject consent.SubjectKey
+	copy(subject[:], j.Subject)
+	return &record{Job: Job{id, j.Kind, j.Site, j.Form, j.Locale, j.Purposes, subject, j.To, consent.Millis(j.Created), consent.Millis(j.Expires)},
 		Attempts: j.Attempts, Unsure: j.Unsure, Next: consent.Millis(j.Next), Why: j.Why, After: j.After, Said: j.Said, Died: consent.Millis(j.Died)}, nil
 }
 

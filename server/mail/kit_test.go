@@ -3,6 +3,7 @@ package mail
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 	"log/slog"
 	"os"
@@ -147,7 +148,13 @@ func (d *desk) run() *desk {
 func (d *desk) job(to string) Job {
 	now := consent.ToMillis(time.Now())
 	return Job{ID: uuid.Must(uuid.NewV7()), Kind: Confirm, Site: "club", Form: "join", Locale: "fr", Purposes: []string{"letter", "opens"},
-		To: d.ring.Seal("club", consent.KindEmail, to), Created: now, Expires: now + consent.Millis((48 * time.Hour).Milliseconds())}
+		Subject: subject(to), To: d.ring.Seal("club", consent.KindEmail, to), Created: now, Expires: now + consent.Millis((48 * time.Hour).Milliseconds())}
+}
+
+// subject stands for the key of an address.
+func subject(to string) consent.SubjectKey {
+	sum := sha256.Sum256([]byte(to))
+	return consent.SubjectKey(sum[:16])
 }
 
 // queue makes jobs last and tells of them.

@@ -23,6 +23,7 @@
 //	letter.go     what a mail says; letter.txt, letter.html and a site's own templates
 //	check.go      Check: a site's own templates, for the command line
 //	dead.go       mails given up, and trying them again
+//	forget.go     what is dropped of a person
 //	health.go     what operators watch
 //
 // # Why go-mail

@@ -609,6 +609,59 @@ func TestWhatWaitsTooLongExpires(t *testing.T) {
 	}
 }
 
+// TestForgetting drops what waits, what was given up and what is under way, of one person alone.
+func TestForgetting(t *testing.T) {
+	arrived, release := make(chan struct{}, 1), make(chan struct{})
+	s := mailtest.Start(t, mailtest.Options{Answer: func(command, address string) error {
+		switch {
+		case command == "RCPT" && strings.HasPrefix(address, "dead"):
+			return mailtest.Refusal(550, 5, 1, 1)
+		case command == "RCPT" && strings.HasPrefix(address, "held"):
+			arrived <- struct{}{}
+			<-release
+			return mailtest.Refusal(451, 4, 7, 1)
+		case command == "RCPT" && strings.HasPrefix(address, "waits"):
+			return mailtest.Refusal(451, 4, 7, 1)
+		}
+		return nil
+	}})
+	d := open(t, s.URL(), func(o *Options) { o.Retry, o.RetryMax = time.Hour, time.Hour }).run()
+	people := []string{"dead@exemple.fr", "held@exemple.fr", "waits@exemple.fr", "waits-too@exemple.fr"}
+	for _, to := range people {
+		d.queue(d.job(to))
+	}
+	<-arrived
+	storagetest.Eventually(t, 10*time.Second, "one dead, two put off", func() bool {
+		return d.count("consentd_mail_dead_total") == 1 && d.count("consentd_mail_failures_total") == 2
+	})
+	for _, to := range people[:3] {
+		if n, err := d.Forget(t.Context(), "other", subject(to)); n != 0 || err != nil {
+			t.Errorf("of another site: %d %v", n, err)
+		}
+		if n, err := d.Forget(t.Context(), "club", subject(to)); n != 1 || err != nil {
+			t.Errorf("%s: %d %v", to, n, err)
+		}
+	}
+	close(release)
+	storagetest.Eventually(t, 10*time.Second, "one is left", func() bool { return d.Status().Waiting == 1 })
+	left := 0
+	for _, space := range []string{spaceWaiting, spaceDead} {
+		err := d.ledger.Notes(space, nil, func(key, value []byte) error {
+			r, err := parseRecord(key, value)
+			if left++; err != nil || r.Subject != subject("waits-too@exemple.fr") {
+				t.Errorf("%s: %+v %v", space, r, err)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if left != 1 {
+		t.Errorf("%d notes are left", left)
+	}
+}
+
 // TestAStoreThatIsBusy never makes a mail go out twice.
 func TestAStoreThatIsBusy(t *testing.T) {
 	s := mailtest.Start(t, mailtest.Options{})

@@ -192,14 +192,21 @@ func (q *Queue) again(ctx context.Context, it *item, r *record, f *failure) {
 	if err := q.opt.Store.SetNotes(ctx, ledger.Note{Space: spaceWaiting, Key: it.id[:], Value: r.encode()}); err != nil {
 		q.opt.Log.Error("noting that a mail failed; after a restart it is tried at once", "error", err)
 	}
+	if q.forgotten(it) {
+		q.remove(ctx, it)
+		return
+	}
 	q.later(it, r.Next, f.why)
 }
 
 // remove deletes the note of a job that is done. While that fails the job is held: sent again it would be twice.
 func (q *Queue) remove(ctx context.Context, it *item) {
-	gone := ledger.Note{Space: spaceWaiting, Key: it.id[:]}
+	gone := []ledger.Note{{Space: spaceWaiting, Key: it.id[:]}}
+	if q.forgotten(it) {
+		gone = append(gone, ledger.Note{Space: spaceDead, Key: it.id[:]})
+	}
 	for n := 0; ; n++ {
-		err := q.opt.Store.SetNotes(context.WithoutCancel(ctx), gone)
+		err := q.opt.Store.SetNotes(context.WithoutCancel(ctx), gone...)
 		if err == nil {
 			q.forget(it)
 			return

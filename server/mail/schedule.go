@@ -20,6 +20,7 @@ type item struct {
 	next             consent.Millis
 	why              Reason // of the last failure; "": none yet
 	index            int    // on the heap; -1: held
+	forgotten        bool   // its notes are to go, whatever becomes of the attempt under way
 }
 
 func newSchedule() schedule { return schedule{items: map[uuid.UUID]*item{}} }
