@@ -202,11 +202,7 @@ func (s *Server) switchOne(vis *visit, values map[string]string) error {
 // performOnce records a deed under the id its button carried: pressed twice, it is one choice. A button of a page
 // that lay open while the choice was changed elsewhere gets an id of its own, or its press would be lost.
 func (s *Server) performOnce(vis *visit, d deed, button string, since consent.Millis) error {
-	base, err := uuid.Parse(button)
-	if err != nil || base.Version() != 7 {
-		base = newID(s.opt.Ledger.Now())
-	}
-	d.id = derivedID(base, string(d.method), fmt.Sprint(d.decisions))
+	d.id = derivedID(s.buttonID(button), string(d.method), fmt.Sprint(d.decisions))
 	r, err := s.perform(vis, d)
 	if errors.Is(err, ledger.ErrConflict) || err == nil && r.Replayed && r.At < since {
 		d.id = newID(s.opt.Ledger.Now())

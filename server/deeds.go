@@ -64,3 +64,13 @@ func (s *Server) perform(vis *visit, d deed, notes ...ledger.Note) (ledger.Recei
 	}
 	return r, err
 }
+
+// buttonID reads the id a button of our pages sends. One that could not have come from there is replaced: an id from
+// the future would make the ledger look up every other one.
+func (s *Server) buttonID(sent string) uuid.UUID {
+	id, err := uuid.Parse(sent)
+	if err != nil || consent.CheckProofID(id, s.opt.Ledger.Now()) != nil {
+		return newID(s.opt.Ledger.Now())
+	}
+	return id
+}

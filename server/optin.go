@@ -74,8 +74,8 @@ func (o *optIn) note(secret string) (ledger.Note, error) {
 }
 
 // job is the mail that asks.
-func (o *optIn) job(v *view, now consent.Millis) mail.Job {
-	j := mail.Job{ID: o.Confirm, Kind: mail.Confirm, Site: o.Site, Form: o.Form, Locale: pages.Pick(v.site.Locales, o.Locale, ""), To: o.Sealed, Created: now, Expires: o.Expires}
+func (o *optIn) job(v *view, to consent.SubjectKey, now consent.Millis) mail.Job {
+	j := mail.Job{ID: o.Confirm, Kind: mail.Confirm, Site: o.Site, Subject: to, Form: o.Form, Locale: pages.Pick(v.site.Locales, o.Locale, ""), To: o.Sealed, Created: now, Expires: o.Expires}
 	if o.Form == "" {
 		j.Kind = mail.Address
 	}
@@ -150,7 +150,7 @@ func (s *Server) mailed(v *view, o *optIn, to consent.SubjectKey, ip netip.Addr,
 	if err != nil {
 		return err
 	}
-	job := o.job(v, now)
+	job := o.job(v, to, now)
 	written, err := write(open, s.opt.Mail.Note(job), counted)
 	if written && err == nil {
 		s.metrics.mails[mailQueued].Inc()
@@ -183,7 +183,7 @@ func mailOutcomes() []string { return []string{mailQueued, mailAddress, mailNetw
 
 // mayMail decides whether one more mail may go out; counted is the note that remembers it.
 func (s *Server) mayMail(v *view, to consent.SubjectKey, ip netip.Addr, now consent.Millis) (outcome string, counted ledger.Note, err error) {
-	key := append(append([]byte(v.site.ID), 0), to[:]...)
+	key := mailCountKey(v.site.ID, to)
 	value, err := s.opt.Ledger.Note(spaceMailCount, key)
 	if err != nil && !errors.Is(err, ledger.ErrNotFound) {
 		return "", counted, err
@@ -199,6 +199,10 @@ func (s *Server) mayMail(v *view, to consent.SubjectKey, ip netip.Addr, now cons
 		return mailSite, counted, nil
 	}
 	return mailQueued, ledger.Note{Space: spaceMailCount, Key: key, Value: appendTimes(nil, append(sent, now))}, nil
+}
+
+func mailCountKey(site string, to consent.SubjectKey) []byte {
+	return append(append([]byte(site), 0), to[:]...)
 }
 
 func readTimes(b []byte) (all []consent.Millis) {

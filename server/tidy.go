@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/consentd/consentd/storage/consent"
 	"github.com/consentd/consentd/storage/ledger"
 )
 
@@ -52,4 +53,22 @@ func (s *Server) oldNotes(space string, over func(value []byte) bool) (all []led
 		return nil
 	})
 	return all, err
+}
+
+// ForgetRequests drops every request of a subject that waits to be confirmed, with the sealed address in it, and what
+// is remembered of mails to it: for who erases a person. It gives how many requests there were.
+func (s *Server) ForgetRequests(site string, key consent.SubjectKey) (n int, err error) {
+	who := key.String()
+	notes, err := s.oldNotes(spaceOptIn, func(value []byte) bool {
+		var o optIn
+		return json.Unmarshal(value, &o) == nil && o.Site == site && (o.Key == who || o.From == who)
+	})
+	if err != nil {
+		return 0, err
+	}
+	all := append(notes, ledger.Note{Space: spaceMailCount, Key: mailCountKey(site, key)})
+	if err := s.opt.Ledger.SetNotes(s.ctx, all...); err != nil {
+		return 0, fmt.Errorf("forgetting requests: %w", err)
+	}
+	return len(notes), nil
 }

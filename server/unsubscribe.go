@@ -129,10 +129,6 @@ func brief(all []consent.ShownPurpose) []consent.ShownPurpose {
 
 // endShown ends what the page showed. A page that was drawn under an older configuration ends what stood on it.
 func (s *Server) endShown(vis *visit, shown **consent.Published, values map[string]string) error {
-	id, err := uuid.Parse(values["id"])
-	if err != nil || id.Version() != 7 {
-		id = newID(s.opt.Ledger.Now())
-	}
 	if values["wording"] != (*shown).Hash.String() {
 		old, err := s.findShown(vis.v, values["wording"])
 		if err != nil {
@@ -146,7 +142,7 @@ func (s *Server) endShown(vis *visit, shown **consent.Published, values map[stri
 			*shown = w
 		}
 	}
-	return s.endAll(vis, *shown, (*shown).Hash, derivedID(id, values["do"]))
+	return s.endAll(vis, *shown, (*shown).Hash, derivedID(s.buttonID(values["id"]), values["do"]))
 }
 
 // readWording reads a wording the site published at any time.
