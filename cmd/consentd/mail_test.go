@@ -65,7 +65,7 @@ func queued(t *testing.T, data, to string) (code string) {
 		To: keys.Ring().Seal("demo", consent.KindEmail, to), Created: now, Expires: now + 48*3600*1000}
 	code = ring.Code(append([]byte("optin"), j.ID[:]...))
 	sum := sha256.Sum256([]byte(code))
-	if err := l.SetNotes(t.Context(), new(mail.Queue).Note(j), ledger.Note{Space: "optin", Key: sum[:], Value: []byte("{}")}); err != nil {
+	if err := l.SetNotes(t.Context(), new(mail.Queue).Note(j), ledger.Note{Space: "optin", Key: sum[:], Value: fmt.Appendf(nil, `{"expires":%q}`, j.Expires)}); err != nil {
 		t.Fatal(err)
 	}
 	return code
