@@ -151,6 +151,7 @@ func (s *Server) mailed(v *view, o *optIn, to consent.SubjectKey, ip netip.Addr,
 		return err
 	}
 	job := o.job(v, now)
+	job.Subject = to
 	written, err := write(open, s.opt.Mail.Note(job), counted)
 	if written && err == nil {
 		s.metrics.mails[mailQueued].Inc()

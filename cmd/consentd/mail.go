@@ -3,9 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -23,7 +21,6 @@ import (
 
 	"github.com/consentd/consentd/server/mail"
 	"github.com/consentd/consentd/server/site"
-	"github.com/consentd/consentd/storage/ledger"
 )
 
 // publicURL is what links begin with, without a slash at its end.
@@ -38,23 +35,28 @@ func (n *node) publicURL() (string, error) {
 	return strings.TrimSuffix(u.String(), "/"), nil
 }
 
-// openMail starts sending. What was queued by an earlier run is sent by this one.
+// openMail readies the queue of mails; what an earlier run left in it is there.
 func (n *node) openMail() error {
 	base, err := n.publicURL()
 	if err != nil {
 		return err
 	}
-	q, err := mail.New(mail.Options{Store: n.ledger, Sites: n.mailSite, Open: n.seal, Link: func(j mail.Job) (string, error) { return n.confirmLink(base, j) },
+	q, err := mail.New(mail.Options{Store: n.ledger, Sites: n.mailSite, Open: n.seal, Link: func(j mail.Job) (string, error) { return n.server.Load().ConfirmLink(j) },
 		Server: n.flags.SMTP, Hello: helloName(base), Wrote: n.mailWritten, Log: n.log, Metrics: n.registry})
 	if err != nil {
 		return fmt.Errorf("--smtp: %w", err)
 	}
 	n.mail = q
+	n.warnOfMail(base)
+	return nil
+}
+
+// sendMail starts sending, once there is a server that makes links.
+func (n *node) sendMail() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- q.Run(ctx) }()
+	go func() { done <- n.mail.Run(ctx) }()
 	n.later(func() error { cancel(); return <-done })
-	n.warnOfMail(base)
 	return nil
 }
 
@@ -109,22 +111,6 @@ func (n *node) mailWritten(path, link string) {
 	if tell := n.tellMail.Load(); tell != nil {
 		(*tell)(path, link)
 	}
-}
-
-// confirmLink derives the link of a job: the code was never stored, only its hash, under which the ledger keeps what
-// it confirms. A key of the ring that is newer than the job made another code.
-func (n *node) confirmLink(base string, j mail.Job) (string, error) {
-	for _, code := range n.links.Codes(append([]byte("optin"), j.ID[:]...)) {
-		sum := sha256.Sum256([]byte(code))
-		_, err := n.ledger.Note("optin", sum[:])
-		if err == nil {
-			return base + "/c/" + code, nil
-		}
-		if !errors.Is(err, ledger.ErrNotFound) {
-			return "", err
-		}
-	}
-	return "", mail.ErrGone
 }
 
 // mailAnswer is what GET /mail on the admin address answers.

@@ -72,6 +72,7 @@ func open(ctx context.Context, f *nodeFlags, addr, sites string, log *slog.Logge
 		n.openLinks,
 		n.openMail,
 		n.openServer,
+		n.sendMail,
 		n.openSnapshots,
 	} {
 		if err := step(); err != nil {
