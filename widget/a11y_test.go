@@ -32,7 +32,7 @@ func dressed(t *testing.T, layout widget.Layout) widget.Input {
 }
 
 // still is true when nothing of the widget moves any more.
-const still = widgettest.Root + `.getAnimations({subtree: true}).every(a => a.playState === "finished")`
+const still = `!(` + widgettest.Root + `) || ` + widgettest.Root + `.getAnimations({subtree: true}).every(a => a.playState === "finished")`
 
 type violation struct {
 	ID, Impact, Help string
@@ -271,6 +271,35 @@ func TestPreferencesGiveTheFocusBack(t *testing.T) {
 				tab.Until(focusAt + fmt.Sprintf(" === %q", want))
 			}
 		})
+	}
+}
+
+// Preferences that a page asks for while the banner is still to come stand alone; it comes when they close without a
+// choice.
+func TestPreferencesAskedForFirstStandAlone(t *testing.T) {
+	for _, layout := range layouts {
+		s := newStand(t, dressed(t, layout), page{head: `<script>(window.consentd = window.consentd || []).push(["open"])</script>`, body: plain})
+		tab := newTab(t)
+		tab.Open(s.site.URL)
+		tab.PreferencesShown()
+		got(t, s, &s.prompts, 1)
+		widgettest.Eval[any](tab, `new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))`)
+		if faults := widgettest.Eval[[]string](tab, fits+"("+widgettest.Find("dialog:not(#banner)")+")"); len(faults) > 0 {
+			t.Errorf("%s: %s", layout, faults)
+		}
+		if at := focus(tab); at != "heading" {
+			t.Errorf("%s: the focus is on %q", layout, at)
+		}
+		if widgettest.Eval[bool](tab, "!!"+widgettest.Find("#banner")) {
+			t.Errorf("%s: the banner is there too", layout)
+		}
+		tab.Key(kb.Escape)
+		tab.BannerShown()
+		got(t, s, &s.prompts, 2)
+		tab.Press("#refuse")
+		if c := got(t, s, &s.consents, 1)[0]; c.Surface != "banner" {
+			t.Errorf("%s: %+v", layout, c)
+		}
 	}
 }
 

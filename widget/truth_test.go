@@ -24,7 +24,7 @@ policy: /privacy
 purposes:
   - {id: necessary, ready: necessary}
   - {id: audience, ready: audience, services: [{name: Loupe, provider: Loupe Ltd, policy: "https://loupe.example/p", cookies: [{name: _lp*, lifetime: 13mo}, {name: lp, lifetime: session}]}]}
-  - {id: media, ready: media, services: [{id: bobine, embed: true, name: Bobine, provider: Bobine SARL, policy: "https://bobine.example/p"}, {id: piste, embed: true, name: Piste, policy: "https://piste.example/p"}]}
+  - {id: media, ready: media, services: [{id: bobine, embed: true, name: Bobine, provider: Bobine SARL, policy: "https://bobine.example/p"}, {id: piste, embed: true, name: Piste}]}
 banner: {continue_link: true}
 `
 
@@ -59,6 +59,10 @@ func (s screen) rebuildEmbed(like *consent.Published) consent.Wording {
 	s.Controller = like.Controller
 	w := s.rebuild(like)
 	w.Links = []consent.Link{}
+	if v := &w.Purposes[0].Services[0]; like.Purposes[0].Services[0].Policy == "" { // the name links to the site's policy
+		w.Links = []consent.Link{{Rel: "policy", Text: v.Name, Href: v.Policy}}
+		v.Policy = ""
+	}
 	return w
 }
 

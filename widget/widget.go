@@ -21,6 +21,7 @@
 //	snippet.go   Snippet: what a page carries
 //	cache.go     Cache: one build for each version of a site
 //	src/         the TypeScript; src/lib has one export in each file
+//	measure/     what a script draws, measured in a Chromium: sizes, and whether refusing looks like accepting
 //	widgettest/  a real Chromium for tests, here and in other packages
 //
 // # On the page

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -161,6 +162,9 @@ func TestAChoiceGoesFromTheBrowserToClickHouseAndBack(t *testing.T) {
 	}
 	if !contains(p.out.String(), "proof 0", "reject_all", "proof 2") {
 		t.Errorf("the demo did not print the choices:\n%s", p.out.String())
+	}
+	if out, errs, err := command("check", filepath.Join(data, "demo-sites")); err != nil || !contains(errs, "0 errors, 0 warnings") || strings.Contains(errs, "not measured") {
+		t.Errorf("the demo's own site file: %v\n%s%s", err, out, errs)
 	}
 	p.end(t)
 	if out, errs, err := command("sql", "--data", data, "--format", "tsv", "SELECT count() FROM consents"); err != nil || !contains(out, "3") {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -35,33 +36,52 @@ Examples: consentd evidence --site shop --proof 01936f0e-2f4c-7cc3-98c8-9a3a2b1c
           consentd evidence --site shop --subject email:jean@exemple.fr --format html --lang fr -o dossier.html`
 }
 
+// startPatience is how long a server that has just started may take to look at what it signed before.
+const startPatience = 30 * time.Second
+
 func (c *evidenceCmd) Run(ctx context.Context, s streams) error {
-	req, err := c.request(ctx)
-	if err != nil {
-		return err
-	}
 	bearer, err := c.token()
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Authorization", "Bearer "+bearer)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("asking the server at %s (is it running?): %w", c.Server, err)
+	var status int
+	var b []byte
+	for deadline := time.Now().Add(startPatience); ; {
+		if status, b, err = c.ask(ctx, bearer); err != nil {
+			return err
+		}
+		if !bytes.Contains(b, []byte(`"code":"not_sealed"`)) || time.Now().After(deadline) {
+			break
+		}
+		select {
+		case <-time.After(time.Second / 4):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(res.Body, maxEvidenceFile))
-	if err != nil {
-		return err
-	}
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("the server answers %d: %s", res.StatusCode, strings.TrimSpace(string(b)))
+	if status != http.StatusOK {
+		return fmt.Errorf("the server answers %d: %s", status, bytes.TrimSpace(b))
 	}
 	if c.Out != "" {
 		return os.WriteFile(c.Out, b, 0o600)
 	}
 	_, err = s.out.Write(b)
 	return err
+}
+
+func (c *evidenceCmd) ask(ctx context.Context, bearer string) (status int, body []byte, err error) {
+	req, err := c.request(ctx)
+	if err != nil {
+		return 0, nil, err
+	}
+	req.Header.Set("Authorization", "Bearer "+bearer)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, nil, fmt.Errorf("asking the server at %s (is it running?): %w", c.Server, err)
+	}
+	defer res.Body.Close()
+	body, err = io.ReadAll(io.LimitReader(res.Body, maxEvidenceFile))
+	return res.StatusCode, body, err
 }
 
 // request names one proof in the path, and a subject in a body: addresses do not belong into URLs.

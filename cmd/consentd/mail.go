@@ -35,7 +35,7 @@ func (n *node) publicURL() (string, error) {
 	return strings.TrimSuffix(u.String(), "/"), nil
 }
 
-// openMail opens the queue. What was queued by an earlier run is sent by this one.
+// openMail readies the queue of mails; what an earlier run left in it is there.
 func (n *node) openMail() error {
 	base, err := n.publicURL()
 	if err != nil {
@@ -51,7 +51,7 @@ func (n *node) openMail() error {
 	return nil
 }
 
-// sendMail starts sending, once there is a server that knows what the links stand for.
+// sendMail starts sending, once there is a server that makes links.
 func (n *node) sendMail() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

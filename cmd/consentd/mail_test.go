@@ -1,11 +1,14 @@
 package main
 
 import (
-	"crypto/sha256"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,12 +16,9 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/consentd/consentd/server/link"
-	"github.com/consentd/consentd/server/mail"
 	"github.com/consentd/consentd/server/mail/mailtest"
 	"github.com/consentd/consentd/server/site"
-	"github.com/consentd/consentd/storage/consent"
-	"github.com/consentd/consentd/storage/ledger"
+	"github.com/consentd/consentd/storage/storagetest"
 )
 
 const letterSite = `site: demo
@@ -29,7 +29,7 @@ locales: [fr, en]
 policy: /privacy
 purposes: [{id: letter, ready: newsletter}]
 forms:
-  - {id: join, markup: yours, fields: [{kind: email}], purposes: [letter], double_opt_in: true}
+  - {id: join, fields: [{kind: email}], purposes: [letter], double_opt_in: true, title: {fr: La lettre, en: The letter}, text: {fr: Chaque mois., en: Each month.}}
 mail: {name: Maison Lavande, address: bonjour@shop.example}
 `
 
@@ -42,47 +42,109 @@ func letterSites(t *testing.T) (dir string) {
 	return dir
 }
 
-// queued puts a job and what it confirms into a data directory nobody serves, as an earlier run left them, and gives
-// the code of its link.
-func queued(t *testing.T, data, to string) (code string) {
+// signUp posts the form of the site's page, from a network of its own, and gives status and body.
+func signUp(t *testing.T, edge, sites, email string, network int) (int, string) {
 	t.Helper()
-	flags := dataFlags{Data: data}
-	keys, err := site.OpenSealKeys(flags.seal())
+	d, err := site.FindDraft("demo", sites)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ring, err := link.Open(flags.linkKeys())
+	wording := ""
+	for _, w := range d.Published {
+		if w.Surface == "form:join" && w.Locale == "fr" {
+			wording = w.Hash.String()
+		}
+	}
+	body := fmt.Sprintf(`{"id":%q,"subject":{"email":%q},"surface":"form:join","method":"custom","decisions":{"letter":true},"wording":%q,"locale":"fr","page":"https://shop.example/","trap":"","took":4200}`,
+		uuid.Must(uuid.NewV7()), email, wording)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, edge+"/v1/sites/demo/consents", strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := ledger.Open(ledger.Options{Dir: flags.ledger()})
+	req.Header.Set("Origin", origin)
+	req.Header.Set("Content-Type", "text/plain")
+	req.Header.Set("X-Forwarded-For", fmt.Sprintf("203.%d.%d.9", network/250, network%250))
+	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	now := consent.ToMillis(time.Now())
-	j := mail.Job{ID: uuid.Must(uuid.NewV7()), Kind: mail.Confirm, Site: "demo", Form: "join", Locale: "fr", Purposes: []string{"letter"},
-		To: keys.Ring().Seal("demo", consent.KindEmail, to), Created: now, Expires: now + 48*3600*1000}
-	code = ring.Code(append([]byte("optin"), j.ID[:]...))
-	sum := sha256.Sum256([]byte(code))
-	if err := l.SetNotes(t.Context(), new(mail.Queue).Note(j), ledger.Note{Space: "optin", Key: sum[:], Value: fmt.Appendf(nil, `{"expires":%q}`, j.Expires)}); err != nil {
+	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return code
+	return res.StatusCode, string(answer)
 }
 
-// TestServeSendsWhatWasQueued by an earlier run, with a link to the public address; one key of links was added since.
-func TestServeSendsWhatWasQueued(t *testing.T) {
-	data := t.TempDir()
-	code := queued(t, data, "jeanne@exemple.fr")
-	if _, errs, err := command("links", "--rotate", "--data", data); err != nil || !contains(errs, "key 2") {
-		t.Fatalf("%s %v", errs, err)
+func mustSignUp(t *testing.T, edge, sites, email string, network int) {
+	t.Helper()
+	if code, body := signUp(t, edge, sites, email, network); code != http.StatusCreated || !contains(body, `"status":"pending"`) {
+		t.Fatalf("%d %s", code, body)
 	}
+}
+
+// standing is what a sender is told of an address.
+func standing(t *testing.T, edge, token, email string) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, edge+"/v1/sites/demo/lookup", strings.NewReader(fmt.Sprintf(`{"purposes":["letter"],"subjects":[{"email":%q}]}`, email)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+token)
+	req.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var answer struct {
+		Results []struct {
+			Decisions map[string]struct{ Status, Grade string }
+		}
+	}
+	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil || len(answer.Results) != 1 {
+		t.Fatalf("%d %v", res.StatusCode, err)
+	}
+	d := answer.Results[0].Decisions["letter"]
+	return d.Status + " " + d.Grade
+}
+
+// TestFromTheFormToTheConfirmation: signed up on a page, asked by mail; a scanner opens the link three times, then
+// the person presses the button.
+func TestFromTheFormToTheConfirmation(t *testing.T) {
+	data, sites := t.TempDir(), letterSites(t)
 	s := mailtest.Start(t, mailtest.Options{})
-	p, edge := serve(t, data, letterSites(t), "--engine-lib", filepath.Join(data, "none"), "--smtp", s.URL(), "--public-url", "https://consent.shop.example/")
+	p, edge := serve(t, data, sites, "--engine-lib", filepath.Join(data, "none"), "--smtp", s.URL(), "--public-url", "https://consent.shop.example/")
+	token := tokenFor(t, data)
+	mustSignUp(t, edge, sites, "jeanne@exemple.fr", 1)
+	if got := standing(t, edge, token, "jeanne@exemple.fr"); !strings.HasPrefix(got, "pending") {
+		t.Errorf("before: %s", got)
+	}
 	m := s.Wait(t, 1)[0]
-	if got, want := m.Read(t).Link(t), "https://consent.shop.example/c/"+code; got != want || m.To != "jeanne@exemple.fr" || m.Hello != "consent.shop.example" {
-		t.Errorf("%s, want %s; %+v", got, want, m)
+	if m.To != "jeanne@exemple.fr" || m.Hello != "consent.shop.example" {
+		t.Errorf("%+v", m)
+	}
+	path, ours := strings.CutPrefix(m.Read(t).Link(t), "https://consent.shop.example/c/")
+	if !ours {
+		t.Fatal(m.Read(t).Link(t))
+	}
+	for range 3 {
+		if code, body := get(t, edge+"/c/"+path, ""); code != 200 || !contains(body, "Confirmer") {
+			t.Errorf("%d %s", code, body)
+		}
+	}
+	if got := standing(t, edge, token, "jeanne@exemple.fr"); !strings.HasPrefix(got, "pending") {
+		t.Errorf("after a scanner: %s", got)
+	}
+	for range 2 {
+		res, err := http.Post(edge+"/c/"+path, "application/x-www-form-urlencoded", strings.NewReader(""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if got := standing(t, edge, token, "jeanne@exemple.fr"); res.StatusCode != 200 || got != "granted verified" {
+			t.Errorf("%d, after the button: %s", res.StatusCode, got)
+		}
 	}
 	if _, body := get(t, edge+"/readyz", ""); !contains(body, `{"name":"mail","essential":false,"ok":true}`) {
 		t.Errorf("%s", body)
@@ -102,15 +164,127 @@ func TestServeSendsWhatWasQueued(t *testing.T) {
 			t.Errorf("%s: %d", path, code)
 		}
 	}
-	if contains(p.err.String(), "exemple.fr") || contains(p.err.String(), code) {
+	if contains(p.err.String(), "exemple.fr") || contains(p.err.String(), path) {
 		t.Errorf("the log tells of a person:\n%s", p.err.String())
+	}
+}
+
+// killable is a consentd in a process of its own.
+type killable struct {
+	t   *testing.T
+	cmd *exec.Cmd
+	err storagetest.Log
+}
+
+// programArgs names the arguments of a consentd that this test binary shall be.
+const programArgs = "CONSENTD_TEST_ARGS"
+
+// TestProgram is that process; as a test it does nothing.
+func TestProgram(t *testing.T) {
+	if args := os.Getenv(programArgs); args != "" {
+		if err := run(t.Context(), strings.Split(args, "\n"), os.Stdout, os.Stderr); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func startKillable(t *testing.T, args ...string) (k *killable, edge string) {
+	t.Helper()
+	k = &killable{t: t, cmd: exec.Command(os.Args[0], "-test.run=^TestProgram$")}
+	k.cmd.Env = append(os.Environ(), programArgs+"="+strings.Join(args, "\n"))
+	k.cmd.Stderr = &k.err
+	if err := k.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(k.kill)
+	says := regexp.MustCompile(`msg="consentd serves" url=(\S+)`)
+	eventually(t, "the program serves", func() (bool, string) {
+		if m := says.FindStringSubmatch(k.err.String()); m != nil {
+			edge = m[1]
+		}
+		return edge != "", k.err.String()
+	})
+	return k, edge
+}
+
+// kill is kill -9.
+func (k *killable) kill() {
+	k.cmd.Process.Kill()
+	k.cmd.Wait()
+}
+
+// TestMailsOutliveKills: people sign up while the mail server is down; the program is killed with -9, and again in
+// the middle of sending. Each of them has a mail in the end, at most those under way have it twice, as the same mail,
+// and its link confirms.
+func TestMailsOutliveKills(t *testing.T) {
+	s := mailtest.Start(t, mailtest.Options{Answer: func(command, _ string) error {
+		if command == "DATA" { // a mail takes its time, so that the kill comes in the middle of some
+			time.Sleep(5 * time.Millisecond)
+		}
+		return nil
+	}})
+	proxy := storagetest.NewProxy(t, s.Addr)
+	proxy.Refuse()
+	data, sites := t.TempDir(), letterSites(t)
+	args := []string{"serve", "--data", data, "--sites", sites, "--addr", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--engine-lib", filepath.Join(data, "none"),
+		"--trusted-proxies", "127.0.0.1", "--smtp", "smtp://" + proxy.Addr()}
+	const people = 80
+	k, edge := startKillable(t, args...)
+	for i := range people / 2 {
+		mustSignUp(t, edge, sites, fmt.Sprintf("p%d@exemple.fr", i), i)
+	}
+	if _, body := get(t, edge+"/readyz", ""); !contains(body, `"status":"degraded"`, "mails cannot be sent since") {
+		t.Errorf("%s", body)
+	}
+	k.kill()
+	k, edge = startKillable(t, args...)
+	for i := people / 2; i < people; i++ {
+		mustSignUp(t, edge, sites, fmt.Sprintf("p%d@exemple.fr", i), i)
+	}
+	proxy.Heal(t)
+	s.Wait(t, people/4)
+	k.kill()
+	_, edge = startKillable(t, args...)
+	ids, copies := map[string]string{}, map[string]int{}
+	eventually(t, "everybody has a mail", func() (bool, string) {
+		clear(copies)
+		for _, m := range s.Mails() {
+			id := m.Read(t).Header.Get("Message-Id")
+			if first, known := ids[m.To]; known && first != id {
+				t.Errorf("two mails to one person are told apart: %s, %s", first, id)
+			}
+			ids[m.To] = id
+			copies[m.To]++
+		}
+		return len(copies) == people, fmt.Sprint(len(copies), " ", k.err.String())
+	})
+	twice := 0
+	for to, n := range copies {
+		if n > 2 {
+			t.Errorf("%s has %d mails", to, n)
+		} else if n == 2 {
+			twice++
+		}
+	}
+	if twice > 4 { // connections
+		t.Errorf("%d have two", twice)
+	}
+	t.Logf("%d mails came twice", twice)
+	m := s.Mails()[0]
+	_, code, _ := strings.Cut(m.Read(t).Link(t), "/c/")
+	res, err := http.Post(edge+"/c/"+code, "application/x-www-form-urlencoded", strings.NewReader(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	res.Body.Close()
+	if got := standing(t, edge, tokenFor(t, data), m.To); got != "granted verified" {
+		t.Errorf("%d %s", res.StatusCode, got)
 	}
 }
 
 // TestDeadLettersAreSeenAndTriedAgain with consentd mail.
 func TestDeadLettersAreSeenAndTriedAgain(t *testing.T) {
-	data := t.TempDir()
-	queued(t, data, "jeanne@exemple.fr")
+	data, sites := t.TempDir(), letterSites(t)
 	var taken atomic.Bool
 	s := mailtest.Start(t, mailtest.Options{Answer: func(command, _ string) error {
 		if command == "RCPT" && !taken.Load() {
@@ -118,7 +292,8 @@ func TestDeadLettersAreSeenAndTriedAgain(t *testing.T) {
 		}
 		return nil
 	}})
-	p, _ := serve(t, data, letterSites(t), "--engine-lib", filepath.Join(data, "none"), "--smtp", s.URL())
+	p, edge := serve(t, data, sites, "--engine-lib", filepath.Join(data, "none"), "--smtp", s.URL())
+	mustSignUp(t, edge, sites, "jeanne@exemple.fr", 1)
 	admin := strings.TrimPrefix(p.says(t, `admin=(\S+)`), "http://")
 	if !contains(p.err.String(), "--public-url") {
 		t.Errorf("nobody is told where links lead:\n%s", p.err.String())
@@ -155,32 +330,14 @@ func TestDeadLettersAreSeenAndTriedAgain(t *testing.T) {
 
 // TestWithoutAMailServer mails wait; it is said at the start and in /readyz.
 func TestWithoutAMailServer(t *testing.T) {
-	data := t.TempDir()
-	queued(t, data, "jeanne@exemple.fr")
-	p, edge := serve(t, data, letterSites(t), "--engine-lib", filepath.Join(data, "none"))
+	data, sites := t.TempDir(), letterSites(t)
+	p, edge := serve(t, data, sites, "--engine-lib", filepath.Join(data, "none"))
+	mustSignUp(t, edge, sites, "jeanne@exemple.fr", 1)
 	if !contains(p.err.String(), "no mail server is named: mails wait", "sites=demo") {
 		t.Error(p.err.String())
 	}
 	if code, body := get(t, edge+"/readyz", ""); code != 200 || !contains(body, `"status":"degraded"`, "1 confirmation mails wait", "--smtp") {
 		t.Errorf("%d %s", code, body)
-	}
-}
-
-// TestTheDemoWritesMailsToFiles and prints them with their link.
-func TestTheDemoWritesMailsToFiles(t *testing.T) {
-	data := t.TempDir()
-	p := start(t, "demo", "--data", data, "--addr", "127.0.0.1:0", "--shop", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--engine-lib", filepath.Join(data, "none"))
-	p.says(t, `Confirmation mails go to (file://\S+/mail);`)
-	p.end(t)
-	code := queued(t, data, "jeanne@exemple.fr")
-	sites := letterSites(t)
-	p, _ = serve(t, data, sites, "--engine-lib", filepath.Join(data, "none"), "--smtp", "file://"+filepath.Join(data, "mail"))
-	raw, err := os.ReadFile(p.says(t, `the mail is in a file" path=(\S+\.eml)`))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := mailtest.Read(t, raw).Link(t); !strings.HasPrefix(got, "http://127.0.0.1:") || !strings.HasSuffix(got, "/c/"+code) {
-		t.Error(got)
 	}
 }
 

@@ -141,6 +141,9 @@ func (s *Site) embedWordings(locale string) []Wording {
 			w.Title = p.Title[locale]
 			w.Text = strings.ReplaceAll(s.Banner.EmbedText[locale], "{service}", v.Name)
 			w.Links = []Link{}
+			if v.Policy == "" { // its name links to the site's own
+				w.Links = []Link{{Rel: "policy", Text: v.Name, Href: s.Banner.PolicyHref[locale]}}
+			}
 			w.Buttons = map[string]string{"once": s.Banner.EmbedOnce[locale], "always": s.Banner.EmbedAlways[locale]}
 			sp := p.shown(locale)
 			sp.Services = append(sp.Services, v.shown(locale, false))

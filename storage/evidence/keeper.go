@@ -115,6 +115,7 @@ type sealed struct {
 type sealing struct {
 	Checkpoint
 	note []byte
+	by   int // how many of the edge's keys have signed it
 }
 
 // Names of the two logs, after the name of the edge's key.
@@ -355,9 +356,24 @@ func (s *sealed) compare(c *Checkpoint, n []byte) error {
 		return nil
 	}
 	if last := s.last.Load(); last == nil || last.Size <= c.Size {
-		s.last.Store(&sealing{*c, n})
+		s.last.Store(&sealing{*c, n, s.k.signed(n)})
 	}
 	return nil
+}
+
+// signed counts the keys that have signed a checkpoint: after a rotation one is missing.
+func (k *Keeper) signed(note []byte) (n int) {
+	for _, key := range k.Keys() {
+		if _, err := OpenCheckpoint(note, key); err == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// current reports whether l covers size entries under the origin in force, signed by every key.
+func (s *sealed) current(l *sealing, size uint64) bool {
+	return l != nil && l.Size >= size && l.by == len(s.k.opt.Signers)
 }
 
 // holds reports whether the log still begins with what c says. A root over the log as it is says more than any
@@ -414,7 +430,7 @@ func (s *sealed) ready() error {
 // seal signs the log as it is, if it has grown since the last time, and gives the last checkpoint. needed is how
 // many entries it has to cover at least.
 func (s *sealed) seal(ctx context.Context, needed uint64) (*sealing, error) {
-	if last := s.last.Load(); needed > 0 && last != nil && last.Size >= needed {
+	if last := s.last.Load(); needed > 0 && s.current(last, needed) {
 		return last, nil
 	}
 	s.mu.Lock()
@@ -423,14 +439,14 @@ func (s *sealed) seal(ctx context.Context, needed uint64) (*sealing, error) {
 		return nil, err
 	}
 	size, last := s.log.Size(), s.last.Load()
-	if last != nil && last.Size == size && last.Origin == s.origin {
+	if s.current(last, size) {
 		return last, nil
 	}
 	root, err := s.root(size)
 	if err != nil {
 		return nil, fmt.Errorf("hashing the log: %w", err)
 	}
-	next := &sealing{Checkpoint: Checkpoint{Origin: s.origin, Size: size, Root: root, At: s.k.opt.Now(), Succeeds: s.succeeds}}
+	next := &sealing{Checkpoint: Checkpoint{Origin: s.origin, Size: size, Root: root, At: s.k.opt.Now(), Succeeds: s.succeeds}, by: len(s.k.opt.Signers)}
 	if next.note, err = next.Sign(s.k.opt.Signers...); err != nil {
 		return nil, err
 	}

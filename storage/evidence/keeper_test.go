@@ -86,6 +86,23 @@ func TestALogIsSealedWhileItGrows(t *testing.T) {
 	}
 }
 
+func TestANewKeySignsALogThatDoesNotGrow(t *testing.T) {
+	dir := t.TempDir()
+	e := openEdge(t, dir)
+	rec := e.record(e.proof(1, nil))
+	e.seal()
+	before := e.checkpoint(consent.StreamProofs)
+	e.ledger.Close()
+	young := signer(t, "consentd/e1", 2)
+	e = openEdge(t, dir, func(o *evidence.Options) { o.Signers = append([]evidence.Signer{young}, o.Signers...) })
+	file := e.file(rec)
+	wantOK(t, file, young.Key)
+	wantOK(t, file, signer(t, "consentd/e1", 1).Key)
+	if c := e.checkpoint(consent.StreamProofs); c.Size != before.Size || c.Root != before.Root || c.Origin != before.Origin {
+		t.Errorf("%+v, want %+v", c, before)
+	}
+}
+
 func TestAnEmptyLogHasACheckpointToo(t *testing.T) {
 	e := openEdge(t, t.TempDir())
 	if _, _, err := e.Checkpoint(consent.StreamProofs); !errors.Is(err, evidence.ErrNotSettled) {

@@ -26,36 +26,6 @@
   /** The box of what reacts to a press: of a switch, its label. */
   const boxOf = (el) => (el.closest('label') || el).getBoundingClientRect();
 
-  /** Whether the circle of 24 px around a small target meets another target, or the circle of another small one. */
-  const crowded = (el, all) => {
-    const box = boxOf(el);
-    const x = box.x + box.width / 2;
-    const y = box.y + box.height / 2;
-    return all.some((other) => {
-      if (other === el) return false;
-      const b = boxOf(other);
-      const near = Math.hypot(x - Math.max(b.left, Math.min(x, b.right)), y - Math.max(b.top, Math.min(y, b.bottom)));
-      const small = b.width < 24 || b.height < 24;
-      return near < 12 || (small && Math.hypot(x - b.x - b.width / 2, y - b.y - b.height / 2) < 24);
-    });
-  };
-
-  const control = (el, all) => {
-    const box = boxOf(el);
-    const style = getComputedStyle(el);
-    return {
-      ID: el.id || el.name || '',
-      Kind: el.localName,
-      Label: (el.getAttribute('aria-label') || el.textContent).trim(),
-      Width: box.width,
-      Height: box.height,
-      Top: box.top,
-      Crowded: crowded(el, all),
-      Cut: el.scrollWidth > el.clientWidth + 1 && el.localName === 'button',
-      Look: [style.fontSize, style.fontWeight, style.color, style.backgroundColor, style.border, style.borderRadius, style.opacity, style.textDecorationLine].join(', '),
-    };
-  };
-
   /** The part of the window that shows what scrolls with el. */
   const port = (el, top) => {
     const view = el.ownerDocument.defaultView;
@@ -66,6 +36,44 @@
       box = { left: Math.max(box.left, r.left), top: Math.max(box.top, r.top), right: Math.min(box.right, r.right), bottom: Math.min(box.bottom, r.bottom) };
     }
     return box;
+  };
+
+  /**
+   * Whether the circle of 24 px around a small target meets another target, or the circle of another small one. What
+   * is scrolled away, under the buttons say, is in nobody's way.
+   */
+  const crowded = (el, all, top) => {
+    const here = boxOf(el);
+    if (here.width >= 24 && here.height >= 24) return false;
+    el.scrollIntoView({ block: 'center' });
+    const box = boxOf(el);
+    const x = box.x + box.width / 2;
+    const y = box.y + box.height / 2;
+    return all.some((other) => {
+      if (other === el) return false;
+      const b = boxOf(other);
+      const seen = port(other, top);
+      if (b.bottom <= seen.top || b.top >= seen.bottom) return false;
+      const near = Math.hypot(x - Math.max(b.left, Math.min(x, b.right)), y - Math.max(b.top, Math.min(y, b.bottom)));
+      const small = b.width < 24 || b.height < 24;
+      return near < 12 || (small && Math.hypot(x - b.x - b.width / 2, y - b.y - b.height / 2) < 24);
+    });
+  };
+
+  const control = (el, all, top) => {
+    const box = boxOf(el);
+    const style = getComputedStyle(el);
+    return {
+      ID: el.id || el.name || '',
+      Kind: el.localName,
+      Label: (el.getAttribute('aria-label') || el.textContent).trim(),
+      Width: box.width,
+      Height: box.height,
+      Top: box.top,
+      Crowded: crowded(el, all, top),
+      Cut: el.scrollWidth > el.clientWidth + 1 && el.localName === 'button',
+      Look: [style.fontSize, style.fontWeight, style.color, style.backgroundColor, style.border, style.borderRadius, style.opacity, style.textDecorationLine].join(', '),
+    };
   };
 
   /** Letters that should be seen, and are not: at both ends of each line that lies within what scrolls. */
@@ -98,7 +106,7 @@
 
   const measure = (page, width, surface, top) => {
     const all = [...top.querySelectorAll('button, a, input')];
-    looks.push({ Page: page, Width: width, Surface: surface, Controls: all.map((el) => control(el, all)), Texts: texts(top) });
+    looks.push({ Page: page, Width: width, Surface: surface, Controls: all.map((el) => control(el, all, top)), Texts: texts(top) });
   };
 
   const visit = async (page, width) => {

@@ -27,6 +27,7 @@ export function stage(text: LocaleText, reopen: () => void, withdraw: () => void
   let root: ShadowRoot;
   let first: HTMLElement | undefined;
   let dialog: HTMLDialogElement | undefined;
+  let place: (() => void) | undefined; // puts up the banner that is still to come
   let small: HTMLElement | undefined;
   let undo: HTMLElement | undefined;
 
@@ -59,7 +60,9 @@ export function stage(text: LocaleText, reopen: () => void, withdraw: () => void
       if (first) return;
       const shown = (first = banner(text, actions));
       // Styles and layout get a task of their own, the frame's; a tab nobody looks at has no frames, and asks nobody.
-      const place = () => {
+      place = () => {
+        if (dialog) return; // preferences the page has asked for stand alone until they close
+        place = undefined;
         if (first !== shown) return;
         raise().prepend(shown);
         if (USES_MODAL) {
@@ -70,7 +73,7 @@ export function stage(text: LocaleText, reopen: () => void, withdraw: () => void
         }
         there();
       };
-      requestAnimationFrame(guard(place));
+      requestAnimationFrame(guard(() => place?.()));
     },
     showPreferences(decided, actions) {
       if (dialog) return;
@@ -79,6 +82,7 @@ export function stage(text: LocaleText, reopen: () => void, withdraw: () => void
       opened.onclose = () => {
         opened.remove();
         dialog = undefined;
+        place?.();
         lower();
       };
       opened.showModal();
