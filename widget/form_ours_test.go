@@ -295,6 +295,25 @@ func TestAFormWaitsForTheConnection(t *testing.T) {
 	}
 }
 
+// Nothing says that the edge is back: it is asked again after a while.
+func TestAFormIsSentAgainByItself(t *testing.T) {
+	s := newStand(t, input(t, formShop()), page{body: formPage("newsletter")})
+	tab := newTab(t)
+	tab.BeforeScripts(s.chosen("0"))
+	tab.BeforeScripts(`{ const real = setTimeout; window.setTimeout = (fn, ms) => real(fn, ms === 2e4 ? 200 : ms) }`)
+	tab.Open(s.site.URL)
+	tab.Until(inForm("#title"))
+	got(t, s, &s.prompts, 1)
+	s.set(func(s *stand) { s.refuse = hangUp })
+	enter(tab, "email", "a@b.example")
+	click(tab, inForm("[name=newsletter]"))
+	click(tab, inForm("[type=submit]"))
+	tab.Until(inForm("#retry"))
+	s.set(func(s *stand) { s.refuse = nil })
+	tab.Until(inForm("[role=status] svg") + " && !" + inForm("#retry"))
+	got(t, s, &s.consents, 1)
+}
+
 // Nobody looks at a button that is sending for ever: after ten seconds it is said that it will be sent later.
 func TestAFormWhoseEdgeHangs(t *testing.T) {
 	s := newStand(t, input(t, formShop()), page{body: formPage("newsletter")})

@@ -10,6 +10,9 @@ import { storageKey } from './storageKey';
 import type { ConsentPost, Decisions, FormShown, FormStatus, Identifier } from './types';
 import { uuid } from './uuid';
 
+// What waits is sent again after so many ms, while the page stands there.
+const again = 2e4;
+
 /** What was given on a form. */
 export interface FormAnswer {
   readonly who: { [kind in Identifier]?: string };
@@ -102,6 +105,7 @@ export function formEdge(edge: string, begun: Session): FormEdge {
         told[rest(line)] = async (answer, proof) => {
           const said = (await answer?.clone().json().catch(() => 0)) || {};
           if (said.code === 'id_in_future') return; // it comes again under another id
+          if (!answer) setTimeout(flush, again);
           const status = !answer ? 'waiting' : !answer.ok ? 'refused' : said.status === 'pending' ? 'pending' : 'recorded';
           let wrong = false;
           each(said.errors || [], (e: { pointer: string }) => /^.subject/.test(e.pointer) && (wrong = true));

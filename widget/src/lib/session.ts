@@ -186,7 +186,7 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
     ...(USES_IDENTIFY && {
       identify: guard(async (token: string | null) => {
         const was = decided();
-        if (!(await person.become(token, kept?.device))) return;
+        if (!(await person.become(token))) return;
         settled(was);
         if (!complete(decided())) ask();
       }),

@@ -20,7 +20,7 @@ export interface SignedIn {
   /** What takes choices on their way to the edge: those of a person go with the tab too. */
   out(other: Outbox): Outbox;
   /** Asks the edge whose token it is, and takes over that account's choice; null: nobody's. False: nothing changed. */
-  become(token: string | null, device: string | undefined): Promise<boolean>;
+  become(token: string | null): Promise<boolean>;
 }
 
 /**
@@ -47,9 +47,9 @@ export function signedIn(edge: string): SignedIn {
     keep,
     subject: (device) => (choice ? { person: token } : { device }),
     out: (other) => (choice ? theirs : other),
-    async become(next, device) {
+    async become(next) {
       const mine = ++turn;
-      const answer = next ? await post(edge + 'identify', json({ token: next, device })) : undefined;
+      const answer = next ? await post(edge + 'identify', json({ token: next })) : undefined;
       const said = await answer?.json().catch(() => 0);
       // Out of date, or no answer: what applied goes on.
       if (mine !== turn || (next && (!answer || answer.status >= 500 || answer.status === 429))) return false;
