@@ -135,6 +135,7 @@ func TestABodyTheCentreDoesNotSend(t *testing.T) {
 		"something else to do":            {"do", "erase", 422},
 		"an id that is none":              {"id", "x", 303},
 		"an id of another kind":           {"id", uuid.NewString(), 303},
+		"an id from the future":           {"id", newID(k.ledger.Now() + millis(1000*24*time.Hour)).String(), 303},
 	} {
 		v := map[string][]string{}
 		for key, all := range good {
@@ -145,6 +146,9 @@ func TestABodyTheCentreDoesNotSend(t *testing.T) {
 		r := k.do("POST", path, encode(v), asForm, "Origin: "+k.url)
 		if r.status != tc.status || (k.seq() != before) != (tc.status == 303) {
 			t.Errorf("%s: %d, %d written: %s", name, r.status, k.seq()-before, r.body)
+		}
+		if r.status == 303 && consent.IDTime(k.last().ID) > k.ledger.Now() {
+			t.Errorf("%s: the proof's id is of %s", name, consent.IDTime(k.last().ID))
 		}
 	}
 }

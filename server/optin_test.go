@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -278,5 +279,49 @@ func TestTidy(t *testing.T) {
 		if o, c, r := notes(spaceOptIn), notes(spaceMailCount), k.get(path); o != step.optin || c != step.counts || r.status != step.status {
 			t.Errorf("%s on: %d requests, %d counts, %d", step.ahead, o, c, r.status)
 		}
+	}
+}
+
+// Who is erased leaves no request behind, and can be asked again at once.
+func TestForgettingRequests(t *testing.T) {
+	k := start(t)
+	const marie, fresh = "marie@atelier.example", "marie.dupont@atelier.example"
+	signed, paul := k.requested(marie), k.requested("paul@atelier.example")
+	centre, _ := k.linksOf(marie)
+	k.press(centre, k.get(centre), `value="correct"`, "do", "correct", "email", fresh)
+	moved := k.path(k.mail.got(t, 3).link)
+	if n, err := k.ForgetRequests("atelier", k.keyOf(marie)); err != nil || n != 2 {
+		t.Fatal(n, err)
+	}
+	for path, want := range map[string]int{signed: 404, moved: 404, paul: 200} {
+		if r := k.get(path); r.status != want {
+			t.Errorf("%d, want %d", r.status, want)
+		}
+	}
+	k.requested(marie)
+}
+
+// A site sends so many mails and no more, from however many networks they are asked for; then more as time passes.
+func TestSignUpsOfOneSite(t *testing.T) {
+	k := prepareServer(t) // nothing is asked of it over HTTP
+	v, err := k.site("atelier")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := k.ledger.Now()
+	ask := func(i int, at consent.Millis) string {
+		outcome, _, err := k.mayMail(v, consent.SubjectKey{byte(i), byte(i >> 8)}, netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1}), at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return outcome
+	}
+	for i := range mailsSite + 5 {
+		if got, want := ask(i, now), map[bool]string{true: mailQueued, false: mailSite}[i < mailsSite]; got != want {
+			t.Fatalf("mail %d: %s", i, got)
+		}
+	}
+	if got := ask(5000, now+1000) + " " + ask(5001, now+1000); got != "queued queued" {
+		t.Error("a second later:", got)
 	}
 }
