@@ -135,7 +135,7 @@ func encodeSite(in Input) ([]byte, error) {
 	d.forms(site)
 	d.signals(o.Signals)
 	for _, m := range o.Migrations {
-		d.From = append(d.From, sourceData{m.attribute(), m.cookie(), string(m.From), m.Names})
+		d.From = append(d.From, m.data()...)
 	}
 	var buf bytes.Buffer
 	buf.WriteString("export default ")

@@ -37,8 +37,12 @@ func featuresOf(in Input) features {
 	f["FORMS"] = f["YOURS"] || f["OURS"]
 	f["SIGNALS"] = f["GOOGLE"] || f["UET"] || f["CLARITY"] || f["MATOMO"] || f["LAYER"]
 	f["BARCONTINUE"] = f["BAR"] && f["CONTINUE"]
-	for _, s := range Sources() {
-		f[migrating(s)] = slices.ContainsFunc(o.Migrations, func(m Migration) bool { return m.From == s })
+	for _, t := range tools {
+		f[t.feature] = slices.ContainsFunc(o.Migrations, func(m Migration) bool { return m.From == t.from })
+	}
+	f["PLAYERS"] = slices.ContainsFunc(players, o.plays)
+	for name, feature := range tags {
+		f[feature] = o.plays(name)
 	}
 	for _, p := range in.Site.BannerPurposes() {
 		f["SERVICES"] = f["SERVICES"] || len(p.Services) > 0
@@ -46,11 +50,6 @@ func featuresOf(in Input) features {
 		f["COOKIES"] = f["COOKIES"] || slices.ContainsFunc(p.Services, func(v consent.Service) bool { return len(v.Cookies) > 0 })
 	}
 	return f
-}
-
-// migrating is the constant of one tool.
-func migrating(s Source) string {
-	return map[Source]string{FromKlaro: "KLARO", FromCookieConsent: "COOKIECONSENT", FromTarteaucitron: "TARTEAUCITRON", FromOrejime: "OREJIME"}[s]
 }
 
 func (f features) define() map[string]string {

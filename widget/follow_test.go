@@ -3,8 +3,6 @@ package widget_test
 import (
 	"encoding/json"
 	"maps"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/consentd/consentd/widget"
@@ -115,69 +113,4 @@ func TestGlobalPrivacyControl(t *testing.T) {
 	other.BeforeScripts(on)
 	other.Open(ignoring.site.URL)
 	other.BannerShown()
-}
-
-func TestMovingFromAnotherTool(t *testing.T) {
-	for name, c := range map[string]struct {
-		m       widget.Migration
-		stored  string // JavaScript that leaves what the tool stored
-		body    string
-		want    map[string]bool // imported; nil: nothing
-		asked   bool            // the banner still asks
-		scripts []string
-	}{
-		"Klaro": {widget.Migration{From: widget.FromKlaro, Names: map[string]string{"loupe": "analytics", "river": "ads", "panneau": "ads", "compteur": "audience"}},
-			`document.cookie = "klaro=" + encodeURIComponent('{"loupe":true,"river":true,"panneau":false,"compteur":false}') + ";path=/"`,
-			`<script type="text/plain" data-type="application/javascript" data-name="loupe" data-src="/loupe.js"></script><script type="text/plain" data-name="river" data-src="/river.js"></script><div data-name="someone">x</div>`,
-			map[string]bool{"analytics": true, "ads": false, "audience": false}, false, []string{"/loupe.js"}},
-		"cookieconsent": {widget.Migration{From: widget.FromCookieConsent, Names: map[string]string{"stats": "analytics", "marketing": "ads", "count": "audience"}},
-			`document.cookie = "cc_cookie=" + encodeURIComponent(JSON.stringify({categories: ["stats", "count"], consentTimestamp: new Date(Date.now() - 864e6)})) + ";path=/"`,
-			`<script type="text/plain" data-category="stats" data-src="/stats.js"></script><script type="text/plain" data-category="!stats" data-src="/gone.js"></script><script type="text/plain" data-category="marketing" data-src="/marketing.js"></script>`,
-			map[string]bool{"analytics": true, "ads": false, "audience": true}, false, []string{"/stats.js"}},
-		"tarteaucitron, half decided": {widget.Migration{From: widget.FromTarteaucitron, Names: map[string]string{"loupe": "analytics", "river": "ads"}},
-			`document.cookie = "tarteaucitron=!loupe=true!river=wait;path=/"`, `<script type="text/plain" data-consent="analytics" data-src="/loupe.js"></script>`,
-			map[string]bool{"analytics": true}, true, []string{"/loupe.js"}},
-		"nothing stored":          {widget.Migration{From: widget.FromKlaro, Names: map[string]string{"loupe": "analytics"}}, `0`, ``, nil, true, nil},
-		"something else's cookie": {widget.Migration{From: widget.FromKlaro, Names: map[string]string{"loupe": "analytics"}}, `document.cookie = "klaro=%7Bbroken;path=/"`, ``, nil, true, nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			in := input(t, shop())
-			in.Options.Migrations = []widget.Migration{c.m}
-			s := newStand(t, in, page{body: c.body})
-			tab := newTab(t)
-			tab.BeforeScripts(c.stored)
-			tab.Open(s.site.URL)
-			if c.asked {
-				tab.BannerShown()
-			} else {
-				tab.NothingShown()
-			}
-			if c.want == nil {
-				got(t, s, &s.prompts, 1)
-				got(t, s, &s.consents, 0)
-				return
-			}
-			if p := got(t, s, &s.consents, 1)[0]; p.Surface != "import" || p.Wording != "" || !maps.Equal(p.Decisions, c.want) {
-				t.Errorf("imported %+v", p)
-			}
-			s.awaitScript(c.scripts[0])
-			if got := s.scripts(); !slices.Equal(got, c.scripts) {
-				t.Errorf("asked for %s, want %s", got, c.scripts)
-			}
-			if strings.Contains(c.body, "!stats") {
-				widgettest.Eval[bool](tab, `(consentd.withdraw(), true)`)
-				s.awaitScript("/gone.js")
-				if got := s.scripts(); !slices.Contains(got, "/gone.js") {
-					t.Errorf("what runs on withdrawal has not: %s", got)
-				}
-				tab.Until(answered)
-				s.set(func(s *stand) { s.fetched = nil })
-				tab.Reload()
-				s.awaitScript("/gone.js")
-				if got := s.scripts(); !slices.Equal(got, []string{"/gone.js"}) {
-					t.Errorf("on the next page ran %s", got)
-				}
-			}
-		})
-	}
 }

@@ -100,46 +100,8 @@ func (s Signals) Purposes() []Signal {
 	return slices.DeleteFunc(all, func(sig Signal) bool { return sig.Purpose == "" })
 }
 
-// Migration lets a site keep the markup of another tool, and takes over the choices it stored. A choice read so
-// is reported as imported, never as a new one.
-type Migration struct {
-	From   Source
-	Cookie string            // name of its cookie or storage key; "": its default
-	Names  map[string]string // its service or category → purpose here
-}
-
-// Source is a tool sites come from.
-type Source string
-
-// The tools whose markup and storage are understood.
-const (
-	FromKlaro         Source = "klaro"         // Klaro 0.7
-	FromCookieConsent Source = "cookieconsent" // vanilla-cookieconsent 3
-	FromTarteaucitron Source = "tarteaucitron" // tarteaucitron 1
-	FromOrejime       Source = "orejime"       // Orejime 2 and 3
-)
-
-// Sources lists the tools.
-func Sources() []Source {
-	return []Source{FromKlaro, FromCookieConsent, FromTarteaucitron, FromOrejime}
-}
-
-// cookie is the name a tool keeps choices under.
-func (m Migration) cookie() string {
-	if m.Cookie != "" {
-		return m.Cookie
-	}
-	return map[Source]string{FromKlaro: "klaro", FromCookieConsent: "cc_cookie", FromTarteaucitron: "tarteaucitron", FromOrejime: "eu-consent"}[m.From]
-}
-
-// attribute is the attribute that names services in a tool's markup.
-func (m Migration) attribute() string {
-	return map[Source]string{FromKlaro: "data-name", FromCookieConsent: "data-category", FromOrejime: "data-purpose"}[m.From]
-}
-
 var (
 	domainPattern = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)+$`)
-	namePattern   = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 	imagePattern  = regexp.MustCompile(`^data:image/(?:svg\+xml|png|webp|avif|jpeg|gif)[;,]`)
 )
 
@@ -151,13 +113,8 @@ func (o Options) check(site *consent.Site) error {
 		}
 	}
 	for _, m := range o.Migrations {
-		if !slices.Contains(Sources(), m.From) || !namePattern.MatchString(m.cookie()) {
-			return fmt.Errorf("%w: no migration from %q, cookie %q", ErrOptions, m.From, m.Cookie)
-		}
-		for _, id := range m.Names {
-			if _, ok := site.Purpose(id); !ok {
-				return fmt.Errorf("%w: migration from %s names purpose %q", ErrOptions, m.From, id)
-			}
+		if err := m.check(site); err != nil {
+			return err
 		}
 	}
 	if o.CookieDomain != "" && !domainPattern.MatchString(o.CookieDomain) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/consentd/consentd/storage/consent"
@@ -18,9 +19,9 @@ const defaultWait = 500
 
 // Snippet gives the markup a page carries first in its head. The script tag is all a page needs; where the site
 // tells Google or Microsoft of choices, an inline script in front of it says "denied" before any tag can ask, and
-// keeps their queues until the tags come. nonce, if not empty, is the page's (CSP); lang is its language, for a site
+// keeps their queues until the tags come; where pages still speak to tarteaucitron, it keeps what they say. nonce, if not empty, is the page's (CSP); lang is its language, for a site
 // whose languages do not fit one script (Budget), and "" leaves it to the visitor's browser.
-func Snippet(edge, site, lang, nonce string, s Signals) (string, error) {
+func Snippet(edge, site, lang, nonce string, o Options) (string, error) {
 	u, err := url.Parse(strings.TrimSuffix(edge, "/"))
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || !consent.ValidSiteID(site) {
 		return "", ErrSnippet
@@ -34,14 +35,22 @@ func Snippet(edge, site, lang, nonce string, s Signals) (string, error) {
 		attribute = ` nonce="` + html.EscapeString(nonce) + `"`
 	}
 	var b strings.Builder
-	if lines := s.defaults(); len(lines) > 0 {
+	if lines := append(o.Signals.defaults(), o.queues()...); len(lines) > 0 {
 		fmt.Fprintf(&b, "<script%s>\n%s\n</script>\n", attribute, strings.Join(lines, "\n"))
 	}
 	fmt.Fprintf(&b, "<script src=\"%s/s/%s.js%s\"%s defer></script>\n", html.EscapeString(u.String()), site, query, attribute)
 	return b.String(), nil
 }
 
-// defaults are the lines of the inline script.
+// queues are the lines that keep what pages say to a tool that is gone.
+func (o Options) queues() []string {
+	if !slices.ContainsFunc(o.Migrations, func(m Migration) bool { return m.From == FromTarteaucitron }) {
+		return nil
+	}
+	return []string{"window.tarteaucitron = { user: {}, services: {}, parameters: {}, state: {}, init: function () {} };"}
+}
+
+// defaults are the lines of the inline script that Google and Microsoft read.
 func (s Signals) defaults() []string {
 	var lines []string
 	if s.ConsentMode != (ConsentMode{}) {

@@ -32,15 +32,15 @@ window.uetq.push('consent', 'default', { ad_storage: 'denied' });
 `
 
 func TestSnippet(t *testing.T) {
-	got, err := widget.Snippet("https://edge.example/consent/", "shop", "", `n"1`, widget.Signals{ConsentMode: widget.ConsentMode{AdStorage: "ads"}, UET: "ads"})
+	got, err := widget.Snippet("https://edge.example/consent/", "shop", "", `n"1`, widget.Options{Signals: widget.Signals{ConsentMode: widget.ConsentMode{AdStorage: "ads"}, UET: "ads"}})
 	if err != nil || got != snippet {
 		t.Errorf("%v\n%s", err, got)
 	}
-	if got, err := widget.Snippet("https://edge.example", "shop", "pt-BR", "", widget.Signals{}); err != nil || got != "<script src=\"https://edge.example/s/shop.js?lang=pt-BR\" defer></script>\n" {
+	if got, err := widget.Snippet("https://edge.example", "shop", "pt-BR", "", widget.Options{}); err != nil || got != "<script src=\"https://edge.example/s/shop.js?lang=pt-BR\" defer></script>\n" {
 		t.Errorf("%v\n%s", err, got)
 	}
 	for _, bad := range [][2]string{{"edge.example", "shop"}, {"javascript:alert(1)", "shop"}, {"https://edge.example", "Shop\">"}} {
-		if _, err := widget.Snippet(bad[0], bad[1], "", "", widget.Signals{}); !errors.Is(err, widget.ErrSnippet) {
+		if _, err := widget.Snippet(bad[0], bad[1], "", "", widget.Options{}); !errors.Is(err, widget.ErrSnippet) {
 			t.Errorf("%s: %v", bad, err)
 		}
 	}
@@ -50,7 +50,7 @@ func TestSnippet(t *testing.T) {
 func TestTheSnippetGoesBeforeTheScript(t *testing.T) {
 	in := input(t, shop())
 	in.Options.Signals = signals
-	markup, err := widget.Snippet("https://edge.example", "shop", "", "", signals)
+	markup, err := widget.Snippet("https://edge.example", "shop", "", "", in.Options)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,8 +74,11 @@ func TestEveryLanguageShowsWhatItsHashStandsFor(t *testing.T) {
 	for _, layout := range []widget.Layout{widget.LayoutBar, widget.LayoutBox, widget.LayoutModal} {
 		t.Run(string(layout), func(t *testing.T) {
 			s := newStand(t, d.Script("en"), page{body: body})
-			tab := newTab(t)
-			for _, locale := range d.Locales {
+			var tab *widgettest.Tab
+			for i, locale := range d.Locales {
+				if i%6 == 0 {
+					tab = newTab(t) // its patience is not for all of them
+				}
 				in := d.Script(locale)
 				in.Theme.Layout = layout
 				b := build(t, in)

@@ -13,6 +13,7 @@
 //	literal.go   … written as JavaScript
 //	theme.go     Theme: layout, colours, corners; checked, and written as custom properties
 //	options.go   Options: everything a script may do besides asking
+//	migration.go … among it, reading what another tool left behind
 //	features.go  which of it a site uses: the rest is not in its script
 //	contrast.go  the contrast of two colours (WCAG 2.2)
 //	source.go    the TypeScript of src, embedded, and the two modules written for each site

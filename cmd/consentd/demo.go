@@ -172,7 +172,7 @@ func shopPages(edge string, signals widget.Signals) (http.Handler, error) {
 		for path, page := range map[string]string{"/{$}": "shop.html", "/privacy": "privacy.html", "/film": "film.html"} {
 			mux.HandleFunc("GET /"+locale+path, func(w http.ResponseWriter, r *http.Request) {
 				nonce := rand.Text()
-				snippet, err := widget.Snippet(edge, demoSite, locale, nonce, signals)
+				snippet, err := widget.Snippet(edge, demoSite, locale, nonce, widget.Options{Signals: signals})
 				if err != nil {
 					http.Error(w, err.Error(), http.StatusInternalServerError)
 					return

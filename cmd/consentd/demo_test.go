@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/consentd/consentd/server/mail/mailtest"
 	"github.com/consentd/consentd/storage/consent"
 	"github.com/consentd/consentd/widget/widgettest"
 )
@@ -169,5 +171,57 @@ func TestAChoiceGoesFromTheBrowserToClickHouseAndBack(t *testing.T) {
 	p.end(t)
 	if out, errs, err := command("sql", "--data", data, "--format", "tsv", "SELECT count() FROM consents"); err != nil || !contains(out, "3") {
 		t.Errorf("sql without a running server: %s%s %v", out, errs, err)
+	}
+}
+
+// TestTheDemosLetter: the form in the shop, a mail written to a file instead of sent, its link printed, the button,
+// and what a sender is told before and after.
+func TestTheDemosLetter(t *testing.T) {
+	data := t.TempDir()
+	p := start(t, "demo", "--data", data, "--addr", "127.0.0.1:0", "--shop", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--engine-lib", filepath.Join(data, "none"))
+	shop, edge := p.says(t, `Shop \(French\)\s+(\S+)/fr/`), p.says(t, `API documentation\s+(\S+)/docs`)
+	token := p.says(t, `TOKEN=(\S+)`)
+	allowed := func(want string) {
+		t.Helper()
+		code, body := ask(t, edge+"/v1/sites/demo/lookup", token, `{"purposes":["newsletter"],"subjects":[{"email":"camille@exemple.fr"}]}`)
+		if code != 200 || !contains(body, want) {
+			t.Errorf("%d %s, want %s", code, body, want)
+		}
+	}
+	b, err := widgettest.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	tab := b.Tab(t)
+	tab.Open(shop + "/fr/")
+	tab.BannerShown()
+	tab.Press("#refuse")
+	tab.NothingShown()
+	const form = `document.querySelector('consentd-form')?.shadowRoot`
+	tab.Until(form + `?.querySelector('#email')`)
+	widgettest.Eval[bool](tab, `new Promise(done => setTimeout(done, 1100, true))`) // a person takes longer than a second
+	widgettest.Eval[any](tab, form+`.querySelector('#email').focus()`)
+	tab.Key("camille@exemple.fr")
+	widgettest.Eval[any](tab, form+`.querySelector('[name=newsletter]').click()`)
+	widgettest.Eval[any](tab, form+`.querySelector('[type=submit]').click()`)
+	link := p.says(t, `its link: (\S+/c/\S+)`)
+	raw, err := os.ReadFile(p.says(t, `a mail asks to confirm: (\S+\.eml)`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := mailtest.Read(t, raw); l.Link(t) != link || !strings.HasPrefix(link, edge+"/c/") || l.Header.Get("To") != "<camille@exemple.fr>" {
+		t.Errorf("%s, %v", link, l.Header)
+	}
+	allowed(`"status":"pending","allowed":false`)
+	tab.Open(link)
+	widgettest.Eval[any](tab, `document.querySelector('main form button').click()`)
+	tab.Until(`document.querySelector('h1')?.innerText === 'C’est confirmé'`)
+	allowed(`"status":"granted","allowed":true,"grade":"verified"`)
+	for _, m := range tab.Messages() {
+		t.Errorf("the page said: %s", m)
+	}
+	if contains(p.err.String(), "exemple.fr") || contains(p.err.String(), link) {
+		t.Errorf("the log tells of a person:\n%s", p.err.String())
 	}
 }

@@ -83,10 +83,10 @@ func mustSignUp(t *testing.T, edge, sites, email string, network int) {
 	}
 }
 
-// standing is what a sender is told of an address.
-func standing(t *testing.T, edge, token, email string) string {
+// ask posts JSON with a token, and gives status and body.
+func ask(t *testing.T, url, token, body string) (int, string) {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, edge+"/v1/sites/demo/lookup", strings.NewReader(fmt.Sprintf(`{"purposes":["letter"],"subjects":[{"email":%q}]}`, email)))
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,13 +97,24 @@ func standing(t *testing.T, edge, token, email string) string {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
+	answer, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.StatusCode, string(answer)
+}
+
+// standing is what a sender is told of an address.
+func standing(t *testing.T, edge, token, email string) string {
+	t.Helper()
+	code, body := ask(t, edge+"/v1/sites/demo/lookup", token, fmt.Sprintf(`{"purposes":["letter"],"subjects":[{"email":%q}]}`, email))
 	var answer struct {
 		Results []struct {
 			Decisions map[string]struct{ Status, Grade string }
 		}
 	}
-	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil || len(answer.Results) != 1 {
-		t.Fatalf("%d %v", res.StatusCode, err)
+	if err := json.Unmarshal([]byte(body), &answer); err != nil || code != 200 || len(answer.Results) != 1 {
+		t.Fatalf("%d %s", code, body)
 	}
 	d := answer.Results[0].Decisions["letter"]
 	return d.Status + " " + d.Grade

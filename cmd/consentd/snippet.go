@@ -27,7 +27,7 @@ func (c *snippetCmd) Run(s streams) error {
 		return fmt.Errorf("%s: %w", filepath.Base(c.Sites), err)
 	}
 	signals := draft.Options.Signals
-	markup, err := widget.Snippet(c.Edge, c.Site, c.Lang, c.Nonce, signals)
+	markup, err := widget.Snippet(c.Edge, c.Site, c.Lang, c.Nonce, draft.Options)
 	if err != nil {
 		return err
 	}

@@ -163,10 +163,10 @@ type cookie struct {
 // migration is about another consent tool.
 type migration struct {
 	// From is the tool.
-	From string `json:"from" jsonschema:"required,enum=klaro,enum=cookieconsent,enum=tarteaucitron,enum=orejime"`
+	From string `json:"from" jsonschema:"required,enum=klaro,enum=cookieconsent,enum=tarteaucitron,enum=orejime,enum=orejime2,enum=c15t,enum=osano,enum=fides,enum=consentloop"`
 	// Cookie is the name of the tool's cookie or storage key, when it is not the usual one.
 	Cookie string `json:"cookie,omitempty"`
-	// Names maps the tool's services or categories to purposes here.
+	// Names maps the tool's services or categories to purposes here. Osano has one answer for everything: any names do, and each purpose gets it.
 	Names names `json:"names" jsonschema:"required"`
 }
 
@@ -198,7 +198,7 @@ type kept struct {
 type banner struct {
 	// ContinueLink puts a second way to refuse at the top of the banner.
 	ContinueLink bool `json:"continue_link,omitempty"`
-	// ReopenButton is a small button, always there, that opens the preferences again.
+	// ReopenButton is a small button, always there, that opens the preferences again. While something is agreed to, refusing everything stands beside it: one press took it, one gives it back.
 	ReopenButton string `json:"reopen_button,omitempty" jsonschema:"enum=none,enum=bottom-start,enum=bottom-end,default=none"`
 	// Logo is the address of an image shown above the title: https://…, a path of the site, or data:image/….
 	Logo string `json:"logo,omitempty"`

@@ -36,10 +36,17 @@ declare const USES_SERVICES: boolean;
 declare const USES_COOKIES: boolean;
 declare const USES_EMBEDS: boolean;
 declare const USES_MIGRATE: boolean;
-declare const USES_KLARO: boolean;
 declare const USES_COOKIECONSENT: boolean;
 declare const USES_TARTEAUCITRON: boolean;
-declare const USES_OREJIME: boolean;
+declare const USES_PLAYERS: boolean;
+declare const USES_JOB_GTAG: boolean;
+declare const USES_JOB_GTM: boolean;
+declare const USES_JOB_MATOMO: boolean;
+declare const USES_JOB_FACEBOOK: boolean;
+declare const USES_C15T: boolean;
+declare const USES_OSANO: boolean;
+declare const USES_FIDES: boolean;
+declare const USES_CONSENTLOOP: boolean;
 
 // Not yet in TypeScript's DOM library, or defined by the tools that are told of choices.
 interface Window {
@@ -53,6 +60,9 @@ interface Window {
   dataLayer?: unknown[];
   uetq?: unknown[];
   _paq?: unknown[];
+  gtag?: (...args: unknown[]) => void;
+  fbq?: ((...args: unknown[]) => void) & { queue?: unknown[]; push?: unknown; loaded?: boolean; version?: string; callMethod?: (...args: unknown[]) => void };
+  tarteaucitron?: Partial<import('./lib/types').Tarteaucitron>;
   clarity?: ((...args: unknown[]) => void) & { q?: unknown[] };
 }
 interface Navigator {

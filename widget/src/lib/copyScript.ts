@@ -5,7 +5,7 @@ import { trust } from './trust';
 export function copyScript(held: HTMLScriptElement, type = held.dataset['type'] || ''): HTMLScriptElement {
   const script = document.createElement('script');
   each(held.attributes, ({ name, value }) => name === 'src' || script.setAttribute(name, value));
-  const src = held.dataset['src'] || held.getAttribute('src');
+  const src = held.dataset['src'] || (USES_CONSENTLOOP && held.dataset['consentSrc']) || held.getAttribute('src');
   const trusted = trust();
   script.async = held.hasAttribute('async'); // false keeps the order among files
   script.type = type;

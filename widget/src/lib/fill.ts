@@ -11,8 +11,9 @@ const attributes = ['src', 'srcset', 'href', 'data', 'poster'];
 export function fill(el: HTMLElement): () => void {
   const trusted = trust();
   const added: ChildNode[] = [];
+  const kept = (name: string) => el.dataset[name] || (USES_CONSENTLOOP && name === 'src' && el.dataset['consentSrc']);
   each(attributes, (name) => {
-    const value = el.dataset[name];
+    const value = kept(name);
     if (value) el.setAttribute(name, trusted ? trusted.createScriptURL(value) : value);
   });
   const template = el instanceof HTMLTemplateElement ? el : el.querySelector('template');
@@ -25,7 +26,7 @@ export function fill(el: HTMLElement): () => void {
   }
   return () => {
     if (el instanceof HTMLIFrameElement) el.src = 'about:blank';
-    each(attributes, (name) => el.dataset[name] && el.removeAttribute(name));
+    each(attributes, (name) => kept(name) && el.removeAttribute(name));
     each(added, (node) => node.remove());
   };
 }

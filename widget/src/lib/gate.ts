@@ -4,6 +4,7 @@ import { every } from './every';
 import { fill } from './fill';
 import { guard } from './guard';
 import { marked } from './marked';
+import { players } from './players';
 import { report } from './report';
 import { selector } from './selector';
 import { warn } from './warn';
@@ -70,6 +71,7 @@ export function gate(allowed: (purpose: string) => boolean, nonce: string, place
   }
 
   function scan(): void {
+    if (USES_PLAYERS) players();
     each(document.querySelectorAll<HTMLElement>(selector), (el) => {
       if (seen.has(el)) return;
       const purposes = marked(el);

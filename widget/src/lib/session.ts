@@ -5,6 +5,7 @@ import { every } from './every';
 import { forget } from './forget';
 import { gate } from './gate';
 import { guard } from './guard';
+import { jobs } from './jobs';
 import { json } from './json';
 import { later } from './later';
 import { migrated } from './migrated';
@@ -53,7 +54,7 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
   const decided = (): Decisions => choice()?.decisions ?? {};
   const complete = (decisions: Decisions) => every(asked, (id) => decisions[id] !== undefined);
   const agree = (surface: Surface) => decide(surface, 'accept_all', all(true));
-  const pass = gate(allowed, nonce, (el, purpose, once) =>
+  const gated = gate(allowed, nonce, (el, purpose, once) =>
     USES_EMBEDS
       ? embed(
           el, purpose, text,
@@ -62,6 +63,8 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
           (service) => { decide(`embed:${service}`, 'custom', { [purpose]: true }); el.focus(); },
         )
       : undefined);
+  const ran = USES_TARTEAUCITRON ? jobs(allowed, nonce) : undefined!; // never used without
+  const pass = USES_TARTEAUCITRON ? () => { gated(); ran(); } : gated;
 
   function allowed(purpose: string): boolean {
     if (USES_MIGRATE && purpose[0] === '!') return decided()[purpose.slice(1)] === false;

@@ -135,11 +135,21 @@ export interface FormHandler {
   submit?(e: SubmitEvent): void;
 }
 
+/** What pages written for tarteaucitron find in its place: they begin it themselves (consentd snippet). */
+export interface Tarteaucitron {
+  /** Ids of the site at each tool, under tarteaucitron's names. */
+  user: Record<string, any>;
+  services: Record<string, { js?(): void; fallback?(): void }>;
+  job: { push(name: string): unknown } & Partial<ArrayLike<string>>;
+  addScript(url: string, id?: string, done?: () => void): void;
+}
+
 /** Another tool, whose markup and choices are understood. */
 export interface Source {
   readonly kind: string;
   /** The attribute that names its services; '' for none. */
   readonly attribute: string;
+  /** Where it keeps choices; '' where another entry says that. */
   readonly cookie: string;
   /** Its names → purposes. */
   readonly names: Readonly<Record<string, string>>;
