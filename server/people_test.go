@@ -45,8 +45,8 @@ func (p *person) tabTo(selector string) {
 	p.t.Helper()
 	for range 60 {
 		p.Key(kb.Tab)
-		if widgettest.Eval[bool](p.Tab, fmt.Sprintf(`document.activeElement.matches(%q)`, selector)) {
-			if !widgettest.Eval[bool](p.Tab, `(e => e.matches(":focus-visible") && getComputedStyle(e).outlineStyle !== "none")(document.activeElement)`) {
+		if widgettest.Eval[bool](p.Tab, fmt.Sprintf(`document.activeElement?.matches(%q)`, selector)) {
+			if !widgettest.Eval[bool](p.Tab, `(e => e?.matches(":focus-visible") && getComputedStyle(e).outlineStyle !== "none")(document.activeElement)`) {
 				p.t.Errorf("the focus on %s is not seen", selector)
 			}
 			return
@@ -67,7 +67,7 @@ func (p *person) enters(expect string) {
 // reads waits for words on the page.
 func (p *person) reads(text string) {
 	p.t.Helper()
-	p.Until(fmt.Sprintf(`document.body.innerText.includes(%q)`, text))
+	p.Until(fmt.Sprintf(`document.body?.innerText.includes(%q)`, text))
 }
 
 type axeViolation struct {
@@ -75,20 +75,32 @@ type axeViolation struct {
 	Nodes            []struct{ HTML, FailureSummary string }
 }
 
-// looks holds the page to WCAG 2.2 AA and to the screen, in every size and scheme; with -shots it is photographed.
-func (p *person) looks(name string) {
-	p.t.Helper()
-	widgettest.Eval[bool](p.Tab, p.axe+";true")
-	for _, l := range []struct {
-		feature, value string
-		width          int64
-		rules          string
-	}{
+// aspect is a way to look at a page, and what is looked for.
+type aspect struct {
+	feature, value string
+	width          int64
+	rules          string
+}
+
+// everything is WCAG 2.2 AA in light and dark, in forced colours and at 320 px.
+func everything() []aspect {
+	return []aspect{
 		{"prefers-color-scheme", "light", 375, `["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]`},
 		{"prefers-color-scheme", "dark", 1280, `{type: "rule", values: ["color-contrast"]}`},
 		{"forced-colors", "active", 640, `{type: "rule", values: ["color-contrast"]}`},
 		{"prefers-color-scheme", "light", 320, `{type: "rule", values: ["target-size"]}`},
-	} {
+	}
+}
+
+// looks holds a page to all of it; glances, a page that is like another, to the first.
+func (p *person) looks(name string)   { p.t.Helper(); p.sees(name, everything()) }
+func (p *person) glances(name string) { p.t.Helper(); p.sees(name, everything()[:1]) }
+
+// sees holds a page to aspects; with -shots it is photographed.
+func (p *person) sees(name string, aspects []aspect) {
+	p.t.Helper()
+	widgettest.Eval[bool](p.Tab, p.axe+";true")
+	for _, l := range aspects {
 		p.Width(l.width, 740, l.width < 600)
 		p.Prefer(l.feature, l.value)
 		if wide := widgettest.Eval[int64](p.Tab, `document.documentElement.scrollWidth`); wide > l.width {
@@ -104,6 +116,9 @@ func (p *person) looks(name string) {
 	}
 	p.Prefer("prefers-color-scheme", p.scheme)
 	for _, width := range []int64{1280, 375} {
+		if *shots == "" {
+			break
+		}
 		p.Width(width, 740, width < 600)
 		photograph(p.t, p.Tab, fmt.Sprintf("%s-%s-%s-%d", name, p.locale, p.scheme, width))
 	}
@@ -141,10 +156,10 @@ func signsUp(t *testing.T, b *widgettest.Browser, k *kit, locale, scheme string)
 	p.tabTo("button")
 	p.enters(w("form.error_title"))
 	p.looks("form-wrong")
-	p.Until(`document.activeElement.matches("[role=alert]")`)
+	p.Until(`document.activeElement?.matches("[role=alert]")`)
 	p.tabTo(`a[href="#email"]`)
 	p.Key(kb.Enter)
-	p.Until(`document.activeElement.matches("#email")`)
+	p.Until(`document.activeElement?.matches("#email")`)
 	p = meet(t, b, k, locale, scheme)
 	p.goes("/f/atelier/lettre")
 	k.clock.advance(5 * time.Second)
@@ -157,7 +172,7 @@ func signsUp(t *testing.T, b *widgettest.Browser, k *kit, locale, scheme string)
 	}
 	p.tabTo("button")
 	p.enters(w("form.mailbox_title"))
-	p.looks("thanks")
+	p.glances("thanks")
 }
 
 // The control: what axe and the measure look for, they find.
@@ -196,11 +211,11 @@ func confirms(t *testing.T, b *widgettest.Browser, k *kit, locale, scheme string
 	p.looks("confirm")
 	p.tabTo("main button")
 	p.enters(w("confirm.done_title"))
-	p.looks("confirmed")
+	p.glances("confirmed")
 	p.tabTo(`a[href^="/p/"]`)
 	p.enters(lea)
 	p.goes(link)
-	p.looks("again")
+	p.glances("again")
 	if got := k.standing(lea, "newsletter"); got != "granted granted verified" {
 		t.Error(got)
 	}
@@ -217,8 +232,8 @@ func changes(t *testing.T, b *widgettest.Browser, k *kit, locale, scheme string)
 	p.looks("centre")
 	p.tabTo(`section:nth-of-type(2) button[value=on]`)
 	p.enters(w("centre.saved"))
-	p.Until(`document.activeElement.matches("[value=on][aria-pressed=true]")`) // the focus stays on the button
-	p.looks("centre-saved")
+	p.Until(`document.activeElement?.matches("[value=on][aria-pressed=true]")`) // the focus stays on the button
+	p.glances("centre-saved")
 	if got := k.standing(lea, "partners"); got != "granted granted proven" {
 		t.Error(got)
 	}
@@ -231,15 +246,15 @@ func changes(t *testing.T, b *widgettest.Browser, k *kit, locale, scheme string)
 	p.Key(" nouvelle@atelier.example")
 	widgettest.Eval[bool](p.Tab, `(document.activeElement.value = "nouvelle@atelier.example", true)`)
 	p.enters(strings.Split(w("centre.correct_sent"), ".")[0])
-	p.looks("centre-sent")
+	p.glances("centre-sent")
 	p.tabTo(`[href$="/export"]`)
 	p = meet(t, b, k, locale, scheme)
 	p.goes(k.path(k.mail.got(t, 2).link))
-	p.looks("confirm-address")
+	p.glances("confirm-address")
 	p.goes(path)
 	p.tabTo(`[value=stop]`)
 	p.enters(w("centre.stopped"))
-	p.looks("centre-stopped")
+	p.glances("centre-stopped")
 	if got := k.standing(lea, "newsletter"); got != "withdrawn withdrawn proven" {
 		t.Error(got)
 	}
@@ -253,7 +268,7 @@ func leaves(t *testing.T, b *widgettest.Browser, k *kit, locale, scheme string) 
 	p.looks("unsubscribe")
 	p.tabTo("main button")
 	p.enters(w("unsubscribe.done_title"))
-	p.looks("unsubscribed")
+	p.glances("unsubscribed")
 	if got := k.standing("paul@atelier.example", "newsletter"); got != "withdrawn withdrawn proven" {
 		t.Error(got)
 	}

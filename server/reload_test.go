@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +16,7 @@ import (
 
 // GET never changes state: mail scanners and prefetchers follow links.
 func TestNoGetChangesState(t *testing.T) {
-	k := start(t)
+	k := start(t, sealed(t))
 	if err := k.Prepare(k.sites.All()); err != nil {
 		t.Fatal(err)
 	}
@@ -40,6 +41,7 @@ func TestNoGetChangesState(t *testing.T) {
 	if before != [3]uint64{1, 0, uint64(publications)} {
 		t.Fatalf("one choice and %d publications: %v", publications, before)
 	}
+	k.seal()
 	token := k.issueAll()
 	who := link.Token{Kind: link.Centre, Site: "atelier", SubjectKind: consent.KindExternal, Expires: 1 << 45}
 	centre := k.links.Seal(&who)
@@ -63,6 +65,10 @@ func TestNoGetChangesState(t *testing.T) {
 			path = strings.Replace(path, ":token", centre, 1)
 		case strings.HasPrefix(path, "/u/"):
 			path = strings.Replace(path, ":token", unsubscribe, 1)
+		case strings.HasSuffix(r.path, "/snapshots/:hash"):
+			path = strings.NewReplacer(":site", "demo", ":hash", pictureHash.String()).Replace(r.path)
+		case strings.HasPrefix(path, "/log/"):
+			path = strings.Replace(path, "*", fmt.Sprintf("0/000.p/%d", map[bool]int{true: publications, false: 1}[strings.Contains(path, "published")]), 1)
 		case strings.HasPrefix(path, "/c/"):
 			path = k.requested("marie@atelier.example")
 			before = next() // the request is a choice

@@ -62,7 +62,7 @@ func TestFromTheFormToTheLastMail(t *testing.T) {
 	tab.Open(edge + "/f/demo/join?lang=fr")
 	widgettest.Eval[bool](tab, `new Promise(done => setTimeout(done, 1100, true))`) // nobody fills it in faster than that
 	tab.Key(strings.Repeat(kb.Tab, 4))                                              // past "skip", two languages
-	tab.Until(`document.activeElement.id === "email"`)
+	tab.Until(`document.activeElement?.id === "email"`)
 	tab.Key("Lea@Exemple.fr" + kb.Tab + " ")
 	tab.Until(`document.querySelector("#p_letter").checked`)
 	tab.Key(kb.Enter)

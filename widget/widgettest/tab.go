@@ -158,16 +158,34 @@ func Eval[T any](t *Tab, js string) T {
 	return v
 }
 
-// Until waits for a JavaScript expression to be truthy.
+// Until waits for a JavaScript expression to be truthy. A page that is just being left is asked again once the next
+// one is there.
 func (t *Tab) Until(js string) {
 	t.tb.Helper()
-	for !Eval[bool](t, "!!("+js+")") {
+	for {
+		is, err := chromedp.Run(t.ctx, chromedp.Evaluate[bool]("!!("+js+")"))
+		if err == nil && is {
+			return
+		}
+		if err != nil && !leaving(err) {
+			t.tb.Fatalf("evaluating %s: %v\n%s", js, err, strings.Join(t.Messages(), "\n"))
+		}
 		select {
 		case <-t.ctx.Done():
 			t.tb.Fatalf("never came true: %s\n%s", js, strings.Join(t.Messages(), "\n"))
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
+}
+
+// leaving reports whether an expression met the end of its page.
+func leaving(err error) bool {
+	for _, said := range []string{"navigated or closed", "context was destroyed", "Cannot find context", "Cannot find default execution context"} {
+		if strings.Contains(err.Error(), said) {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *Tab) do(a chromedp.Action[chromedp.Void]) { t.tb.Helper(); t.must(chromedp.Do(t.ctx, a)) }
