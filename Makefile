@@ -31,8 +31,9 @@ bench-widget: $(WIDGET) chromium ## what the banner costs a first visit, beside 
 	$(GO) test ./widget -run '^$$' -bench Banners -benchtime 7x -timeout 20m
 
 SHOTS ?= bin/screenshots
-screenshots: chromium ## photograph every layout of the banner and every state of a form, light and dark, large and small, into SHOTS
+screenshots: $(WIDGET) chromium ## photograph every layout of the banner, every state of a form, the dossier and the verify page into SHOTS
 	$(GO) test ./widget -run '^Test(Form)?Gallery$$' -count=1 -shots '$(abspath $(SHOTS))'
+	$(GO) test ./server -run '^TestThePageWorksFromADisk$$|^TestTheDossierIsReadable$$' -count=1 -shots '$(abspath $(SHOTS))'
 
 lint: $(WIDGET) ## gofmt, vet, staticcheck, tsc
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }

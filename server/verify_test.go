@@ -105,8 +105,8 @@ func exhibits(t *testing.T, k *kit) []exhibit {
 		}
 		return []byte(r.body)
 	}
-	for range 5 {
-		k.chosen()
+	for i := range 75 { // so that paths turn both ways
+		k.assert(fmt.Sprintf("%d@b.fr", i), true)
 	}
 	k.seal()
 	early, earlyCheckpoint, err := k.opt.Evidence.Checkpoint(consent.StreamProofs)

@@ -35,8 +35,7 @@ const DefaultKeep = 182 * 24 * time.Hour
 type siteData struct {
 	ID         string        `json:"id"`
 	Print      string        `json:"print"`
-	Keep       int64         `json:"keep"` // seconds
-	Query      bool          `json:"query"`
+	Keep       int64         `json:"keep"`       // seconds
 	Controller [2]string     `json:"controller"` // name, contact
 	Purposes   []purposeData `json:"purposes"`
 	Locales    []localeData  `json:"locales"`
@@ -111,7 +110,7 @@ func encodeSite(in Input) ([]byte, error) {
 		return nil, fmt.Errorf("%w: the site has no locale", ErrWordings)
 	}
 	d := siteData{
-		ID: site.ID, Print: fingerprint(site), Keep: int64(cmp.Or(site.Keep, DefaultKeep) / time.Second), Query: site.KeepQuery,
+		ID: site.ID, Print: fingerprint(site), Keep: int64(cmp.Or(site.Keep, DefaultKeep) / time.Second),
 		Controller: [2]string{site.Controller.Name, site.Controller.Contact}, Domain: o.CookieDomain, Logo: o.Logo,
 	}
 	for i, locale := range locales {

@@ -29,6 +29,8 @@ func featuresOf(in Input) features {
 		"LAYER":    o.Signals.DataLayer,
 		"MIGRATE":  len(o.Migrations) > 0,
 		"BASES":    in.Site.Banner.Bases != nil,
+		"QUERY":    in.Site.KeepQuery,
+		"RTL":      slices.ContainsFunc(in.locales(), rightToLeft),
 		"BANNER":   in.Site.HasBanner(),
 		"IDENTIFY": o.Identify,
 	}

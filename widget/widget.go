@@ -180,7 +180,7 @@ func (p parts) build() (*Bundle, error) {
 // What TypeScript shares with the DOM or the wire (text, title, id, name, decisions …) is not among them.
 const innerNames = `^(accept|allowed|always|asked|attribute|back|banner|bases|choice|choose|clear|continue|controller|cookies|` +
 	`embeds|flush|front|google|hashes|host|keep|leave|lifetimes|locales|necessary|once|policy|preferences|print|provider|` +
-	`purposes|query|refuse|reopen|root|rtl|save|services|showBanner|showPreferences|undo|` +
+	`purposes|refuse|reopen|root|rtl|save|services|showBanner|showPreferences|undo|` +
 	// of forms
 	`basis|change_address|displayed|doc|error_missing|error_none|error_one_field|error_title|fail|fault|fields|forms|` +
 	`mailbox_title|objection|optin|optional|proofs|record|redirect|refused|retry|revision|seen|sending|sent|thanks|thanks_title|` +

@@ -5,7 +5,7 @@
 //
 // Nothing is signed under an origin that contradicts what was signed under it before: at start each log is held
 // against the checkpoints its anchors remember, and a log that is shorter or other than one of them goes on under a
-// new origin that names the old. A file this package makes has been checked by the code that a verifier runs. Verify
+// new origin that names the old. Every path in a file this package makes has been tried before it is given away. Verify
 // needs no network, no store and no trust in the edge beyond its verifier key; it refuses a file of which a single
 // byte was changed, and names the part.
 //

@@ -27,6 +27,8 @@ declare const USES_CLARITY: boolean;
 declare const USES_MATOMO: boolean;
 declare const USES_LAYER: boolean;
 declare const USES_BASES: boolean;
+declare const USES_QUERY: boolean;
+declare const USES_RTL: boolean;
 declare const USES_BANNER: boolean;
 declare const USES_IDENTIFY: boolean;
 declare const USES_FORMS: boolean;

@@ -21,7 +21,6 @@ export interface Outbox {
  */
 export function outbox(key: string, edge: string, heard?: (body: string, answer: Response | undefined) => Promise<void>): Outbox {
   let sending: Promise<void> | undefined;
-  const address = (body: string) => edge + (USES_YOURS && body[2] === 'b' ? 'wordings' : 'consents');
   const load = () => storage.get(key).split('\n');
 
   /** Puts instead in the place of a body that waits; '' removes it. */
@@ -36,10 +35,10 @@ export function outbox(key: string, edge: string, heard?: (body: string, answer:
 
   async function send(): Promise<void> {
     for (let next; (next = load()[0]); ) {
-      let answer = await post(address(next), next);
-      if (answer && (answer.status >= 500 || answer.status === 429 || answer.status === 408)) answer = undefined;
-      if (USES_FORMS) await heard?.(next, answer);
-      if (!answer) return;
+      const answer = await post(edge + (USES_YOURS && next[2] === 'b' ? 'wordings' : 'consents'), next);
+      const later = !answer || answer.status >= 500 || answer.status === 429 || answer.status === 408;
+      if (USES_FORMS) await heard?.(next, later ? undefined : answer);
+      if (later) return;
       replace(next, answer.ok ? '' : await redated(next, answer));
     }
   }
@@ -51,7 +50,7 @@ export function outbox(key: string, edge: string, heard?: (body: string, answer:
     },
     flush: () => (sending ??= send().finally(() => (sending = undefined))),
     leave() {
-      if (!sending) each(load(), (body) => body && navigator.sendBeacon(address(body), body));
+      if (!sending) each(load(), (body) => body && navigator.sendBeacon(edge + (USES_YOURS && body[2] === 'b' ? 'wordings' : 'consents'), body));
     },
   };
 }

@@ -21,7 +21,6 @@ const blank = { target: '_blank', rel: 'noopener' };
  * Esc and gives the focus back. Switches stand as decided, or as the wording says when nothing is decided.
  */
 export function preferences(text: LocaleText, decided: Decisions, on: PreferencesActions): HTMLDialogElement {
-  const switches: HTMLInputElement[] = [];
   let lifetimes = 0; // used so far: they are listed in the order of purposes, services and cookies
 
   const items = listing(site.purposes, (purpose, i) => {
@@ -31,7 +30,6 @@ export function preferences(text: LocaleText, decided: Decisions, on: Preference
     if (purpose.asked) {
       const box = element('input', { type: 'checkbox', role: 'switch', name: purpose.id, 'aria-describedby': 'about' + i });
       box.checked = decided[purpose.id] ?? !!purpose.on;
-      switches[switches.length] = box;
       head = element('label', {}, title, box);
     }
     return element(
@@ -62,7 +60,7 @@ export function preferences(text: LocaleText, decided: Decisions, on: Preference
 
   function save(): void {
     const chosen: Decisions = {};
-    each(switches, (box) => (chosen[box.name] = box.checked));
+    each(dialog.querySelectorAll('input'), (box) => (chosen[box.name] = box.checked));
     on.save(chosen);
   }
 

@@ -14,7 +14,7 @@ import { pageAddress } from './pageAddress';
 import { post } from './post';
 import { readChoice } from './readChoice';
 import { signals } from './signals';
-import { signedIn } from './signedIn';
+import { signedIn, type SignedIn } from './signedIn';
 import { stage } from './stage';
 import { storageKey } from './storageKey';
 import type { Choice, ConsentPost, Decisions, LocaleText, Method, Surface } from './types';
@@ -47,7 +47,8 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
   const shown = stage(text, open, withdraw, granted);
   const sent = outbox(storageKey + '_outbox', edge);
   const prompts: { [surface: string]: string } = {}; // ids of this page's displays
-  const person = USES_IDENTIFY ? signedIn(edge) : undefined!; // never used without
+  let person!: SignedIn; // where the site has identify
+  if (USES_IDENTIFY) person = signedIn(edge);
   let kept = readChoice(USES_DOMAIN);
 
   const choice = () => (USES_IDENTIFY && person.choice()) || (kept?.print === site.print ? kept : undefined);
@@ -88,7 +89,10 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
     const was = decided();
     const made = { device, at: before?.at ?? at, print: site.print, wording: wording ?? surface, decisions: { ...before?.decisions, ...decisions } };
     if (USES_IDENTIFY && person.choice()) person.keep(made);
-    else writeChoice((kept = made));
+    else {
+      kept = made;
+      writeChoice(made);
+    }
     const body: ConsentPost = {
       id: uuid(Date.now()), subject: USES_IDENTIFY ? person.subject(device) : { device }, surface, method, decisions, wording,
       locale: text.lang, page: pageAddress(), prompt: prompts[surface],

@@ -10,7 +10,7 @@ let common: CSSStyleSheet | undefined;
 export function shadow(tag: string, text: LocaleText, own?: CSSStyleSheet): { host: HTMLElement; root: ShadowRoot } {
   const host = document.createElement(tag);
   host.lang = text.lang;
-  host.dir = text.rtl ? 'rtl' : 'ltr';
+  host.dir = USES_RTL && text.rtl ? 'rtl' : 'ltr';
   const root = host.attachShadow({ mode: 'open' });
   if (!common) {
     common = new CSSStyleSheet();

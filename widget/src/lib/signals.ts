@@ -14,7 +14,7 @@ export function signals(allowed: (purpose: string) => boolean, type: 'default' |
       const states: Record<string, string> = {};
       each(Object.keys(site.google!), (signal) => {
         const purpose = site.google![signal]!;
-        states[signal] = purpose ? word(purpose) : signal === 'security_storage' ? 'granted' : 'denied';
+        states[signal] = purpose || signal !== 'security_storage' ? word(purpose) : 'granted'; // no purpose is never allowed
       });
       // gtag reads the arguments object of a call, not an array.
       const gtag: (...args: unknown[]) => void = function () {

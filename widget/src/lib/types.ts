@@ -162,8 +162,6 @@ export interface SiteData {
   readonly print: string;
   /** Seconds a choice is kept. */
   readonly keep: number;
-  /** The site keeps query strings of page addresses. */
-  readonly query: boolean;
   readonly controller: readonly [name: string, contact: string];
   readonly purposes: readonly Purpose[];
   /** The first is the fallback. */
