@@ -1,6 +1,7 @@
 package server
 
 import (
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -50,7 +51,11 @@ func (s *Server) record(c *fiber.Ctx, v *view) error {
 func (s *Server) commit(ctx *fasthttp.RequestCtx, v *view, cand *admit.Candidate) (p *consent.Proof, r ledger.Receipt, err error) {
 	p = s.proofOf(ctx, v, cand)
 	if cand.OptIn() {
-		r, err = s.request(v, p, s.clientIP(ctx))
+		var network netip.Addr // a program's says nothing about who signs up
+		if cand.Via == admit.Browser {
+			network = s.clientIP(ctx)
+		}
+		r, err = s.request(v, p, network)
 	} else {
 		r, err = s.opt.Ledger.Append(s.ctx, p)
 	}

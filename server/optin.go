@@ -181,7 +181,8 @@ const (
 
 func mailOutcomes() []string { return []string{mailQueued, mailAddress, mailNetwork, mailSite} }
 
-// mayMail decides whether one more mail may go out; counted is the note that remembers it.
+// mayMail decides whether one more mail may go out; counted is the note that remembers it. ip is invalid when a
+// program signs people up: it has a token, and one network.
 func (s *Server) mayMail(v *view, to consent.SubjectKey, ip netip.Addr, now consent.Millis) (outcome string, counted ledger.Note, err error) {
 	key := mailCountKey(v.site.ID, to)
 	value, err := s.opt.Ledger.Note(spaceMailCount, key)
@@ -192,8 +193,10 @@ func (s *Server) mayMail(v *view, to consent.SubjectKey, ip netip.Addr, now cons
 	if len(sent) >= mailsADay || len(sent) > 0 && now-sent[len(sent)-1] < millis(mailEvery) {
 		return mailAddress, counted, nil
 	}
-	if ok, _ := s.mails.network.allow(v.site.ID, ip, now.Time(), mailsMinute, mailsNetwork); !ok {
-		return mailNetwork, counted, nil
+	if ip.IsValid() {
+		if ok, _ := s.mails.network.allow(v.site.ID, ip, now.Time(), mailsMinute, mailsNetwork); !ok {
+			return mailNetwork, counted, nil
+		}
 	}
 	if ok, _ := s.mails.site.allow(v.site.ID, netip.Addr{}, now.Time(), mailsSecond, mailsSite); !ok {
 		return mailSite, counted, nil

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -242,6 +243,20 @@ func TestAProgramsSignUpIsConfirmedToo(t *testing.T) {
 	k.press(path, k.get(path), "<button>")
 	if got := k.standing(marie, "newsletter"); got != "granted granted verified" {
 		t.Error(got)
+	}
+}
+
+// A program signs up people from everywhere, all from one address.
+func TestAProgramsSignUpsAreNoNetworks(t *testing.T) {
+	k := start(t)
+	for i := range mailsNetwork + 5 {
+		body := k.signUp(fmt.Sprintf("reader%d@atelier.example", i), drop("trap"), drop("took"), drop("wording"), drop("locale"), drop("page"), set("decisions", map[string]any{"newsletter": true}))
+		if r := k.do("POST", "/v1/sites/atelier/consents", body, asJSON, k.bearerFor("atelier", "record")); r.status != 201 {
+			t.Fatal(r.body)
+		}
+	}
+	if n := len(k.mail.settled(t)); n != mailsNetwork+5 {
+		t.Errorf("%d mails", n)
 	}
 }
 
