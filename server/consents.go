@@ -52,7 +52,7 @@ func (s *Server) commit(ctx *fasthttp.RequestCtx, v *view, cand *admit.Candidate
 	p = s.proofOf(ctx, v, cand)
 	if cand.OptIn() {
 		var network netip.Addr // a program's says nothing about who signs up
-		if cand.Via == admit.Browser {
+		if cand.Via != admit.API {
 			network = s.clientIP(ctx)
 		}
 		r, err = s.request(v, p, network)

@@ -189,6 +189,12 @@ func TestSignUpsOfOneNetwork(t *testing.T) {
 	if n := len(k.mail.settled(t)); n != mailsNetwork {
 		t.Errorf("%d mails", n)
 	}
+	page := k.get("/f/atelier/lettre?lang=fr") // the hosted form is no way around it
+	k.clock.advance(2 * time.Second)
+	k.press("/f/atelier/lettre?lang=fr", page, "<button>", "email", "zz@atelier.example", "p_newsletter", "on")
+	if n := len(k.mail.settled(t)); n != mailsNetwork || k.standing("zz@atelier.example", "newsletter") != "pending awaiting_confirmation proven" {
+		t.Errorf("%d mails", n)
+	}
 }
 
 // What a form says never takes a consent back, and a request never lowers one.
