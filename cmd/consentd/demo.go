@@ -60,7 +60,7 @@ func (c *demoCmd) Run(ctx context.Context, s streams) error {
 	n.tellMail.Store(new(func(path, link string) {
 		fmt.Fprintf(s.out, "\n  %s  a mail asks to confirm: %s\n  its link: %s\n", time.Now().UTC().Format(time.TimeOnly), path, link)
 	}))
-	raw, _, err := n.tokens.Issue(token.Grant{Name: "demo", Sites: []string{demoSite}, Scopes: []string{"lookup", "record", "proofs", "rates"}, TTL: 24 * time.Hour})
+	raw, _, err := n.tokens.Issue(token.Grant{Name: "demo", Sites: []string{demoSite}, Scopes: []string{"lookup", "record", "proofs", "rates", "links"}, TTL: 24 * time.Hour})
 	if err != nil {
 		return errors.Join(err, n.close())
 	}
@@ -113,12 +113,13 @@ func (c *demoCmd) print(s streams, n *node, shop net.Listener, token string) {
 
   Shop (French)      %[2]s/fr/
   Shop (English)     %[2]s/en/
+  A form by itself   %[1]s/f/demo/newsletter
   API documentation  %[1]s/docs
   Health             %[1]s/readyz
   Metrics            %[3]s/metrics
   Every look         %[3]s/preview/demo
 
-  1. A token, good for a day (lookup, record, proofs, rates):
+  1. A token, good for a day (lookup, record, proofs, rates, links):
 
   TOKEN=%[4]s
 
@@ -131,7 +132,10 @@ func (c *demoCmd) print(s streams, n *node, shop net.Listener, token string) {
   curl -s -H "Authorization: Bearer $TOKEN" "%[1]s/v1/sites/demo/rates?by=purpose"
   %[5]s sql --data %[6]s "SELECT recorded_at, surface, method, decisions FROM consents ORDER BY recorded_at DESC LIMIT 10"
 
-  Confirmation mails go to %[7]s; where that is a directory, each is printed here with its link.
+  4. Sign up for the letter. The mail that asks to confirm goes to %[7]s; where that is a directory, it is printed
+     here with its link. Afterwards, the addresses a mailing carries: all choices of a person, and unsubscribing:
+
+  curl -s -H "Authorization: Bearer $TOKEN" -H "Content-Type: application/json" %[1]s/v1/sites/demo/links -d '{"subjects":[{"email":"you@shop.example"}]}'
 
   Ctrl-C stops. Data stays in %[6]s
 `, edge, hostURL(shop), hostURL(n.admin), token, os.Args[0], c.Data, n.mail.Redacted())
