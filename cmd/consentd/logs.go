@@ -17,11 +17,11 @@ import (
 // openLogs seals the two logs of the ledger: near by in a directory beside it and in the ledger itself, far away in
 // ClickHouse.
 func (n *node) openLogs(ctx context.Context) error {
-	signers, err := logSigners(n.flags.logKeys(), n.flags.Edge)
+	signers, fresh, err := logSigners(n.flags.logKeys(), n.flags.Edge)
 	if err != nil {
 		return err
 	}
-	o := evidence.Options{Edge: n.flags.Edge, Signers: signers,
+	o := evidence.Options{Edge: n.flags.Edge, Signers: signers, Fresh: fresh,
 		Proofs: n.ledger.Log(consent.StreamProofs), Publications: n.ledger.Log(consent.StreamWordings), Published: n.ledger,
 		Near: []evidence.Anchor{evidence.Directory{Path: n.flags.logs()}, n.ledger}, Now: n.ledger.Now, Log: n.log}
 	if n.warehouse != nil {
@@ -54,26 +54,29 @@ func sealedGauge(k *evidence.Keeper, log consent.Stream) prometheus.Collector {
 	})
 }
 
-// logSigners reads the keys an edge seals its logs with, newest first, making one when there is none. All of them sign,
-// so that whoever noted an older one can go on verifying.
-func logSigners(dir, edge string) ([]evidence.Signer, error) {
+// logSigners reads the keys an edge seals its logs with, newest first; fresh: there was none, and one was made. All of
+// them sign, so that whoever noted an older one can go on verifying.
+func logSigners(dir, edge string) (all []evidence.Signer, fresh bool, err error) {
 	keys, err := keyfile.Open(dir)
 	if err != nil {
-		return nil, err
+		return nil, false, err
+	}
+	names, err := keys.Names()
+	if err != nil {
+		return nil, false, err
 	}
 	seeds, err := keys.Numbered()
 	if err != nil {
-		return nil, fmt.Errorf("reading the keys of the log: %w", err)
+		return nil, false, fmt.Errorf("reading the keys of the log: %w", err)
 	}
-	var all []evidence.Signer
 	for _, number := range slices.Backward(slices.Sorted(maps.Keys(seeds))) {
 		s, err := evidence.NewSigner(evidence.EdgeName(edge), seeds[number])
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		all = append(all, s)
 	}
-	return all, nil
+	return all, len(names) == 0, nil
 }
 
 type keysCmd struct {
@@ -98,7 +101,7 @@ func (c *keysCmd) Run(s streams) error {
 	if c.Rotate != "" {
 		return c.rotate(s)
 	}
-	signers, err := logSigners(c.logKeys(), c.Edge)
+	signers, _, err := logSigners(c.logKeys(), c.Edge)
 	if err != nil {
 		return err
 	}

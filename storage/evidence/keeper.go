@@ -52,8 +52,12 @@ type Options struct {
 	FarEvery  time.Duration
 
 	// Patience is how long an edge whose near anchors agree waits for the far ones before it seals without their
-	// word; default 30 s. An edge without any near checkpoint waits for them as long as it takes.
+	// word; default 10 s. An edge without any near checkpoint waits for them as long as it takes, unless Fresh.
 	Patience time.Duration
+
+	// Fresh says that the keys were made for this start: nothing can have been signed with them before, so there is
+	// nothing to wait for.
+	Fresh bool
 
 	Every time.Duration // between seals while a log grows, default 1 s
 	Now   func() consent.Millis
@@ -65,7 +69,7 @@ func (o *Options) setDefaults() {
 		o.FarEvery = 10 * time.Second
 	}
 	if o.Patience == 0 {
-		o.Patience = 30 * time.Second
+		o.Patience = 10 * time.Second
 	}
 	if o.Every == 0 {
 		o.Every = time.Second
@@ -288,7 +292,7 @@ func (s *sealed) report(err error) {
 // open reads the near anchors.
 func (s *sealed) open(ctx context.Context) error {
 	s.origin, s.since = s.name, s.k.opt.Now()
-	s.settled = len(s.k.opt.Far) == 0
+	s.settled = len(s.k.opt.Far) == 0 || s.k.opt.Fresh
 	return s.ask(ctx, s.k.opt.Near)
 }
 

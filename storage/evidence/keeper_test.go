@@ -333,6 +333,13 @@ func TestAnEdgeWithoutMemoryWaitsForTheFarAnchor(t *testing.T) {
 	}
 }
 
+func TestAFreshKeyHasNothingToWaitFor(t *testing.T) {
+	far := &slowAnchor{Anchor: evidence.Directory{Path: t.TempDir()}}
+	e := openEdge(t, t.TempDir(), func(o *evidence.Options) { o.Far, o.Fresh = []evidence.Anchor{far}, true })
+	rec := e.record(e.proof(1, nil))
+	wantOK(t, e.file(rec), e.key())
+}
+
 func TestAnEdgeThatRemembersGoesOnWithoutTheFarAnchor(t *testing.T) {
 	dir := t.TempDir()
 	e := openEdge(t, dir)

@@ -3,7 +3,6 @@ package ledger
 import (
 	"bytes"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -237,7 +236,7 @@ func TestScrubbingTakesWhatWasErasedOffTheDisk(t *testing.T) {
 		t.Error("other people are gone too")
 	}
 	wantRoot(t, l.Log(consent.StreamProofs), 500)
-	mustAppend(t, l, planted(l, 1, fmt.Sprint("after")))
+	mustAppend(t, l, planted(l, 1, "after"))
 }
 
 func TestAClosedLedgerErasesNothing(t *testing.T) {
