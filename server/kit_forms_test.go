@@ -72,7 +72,7 @@ func (m *mailbox) open(t testing.TB) {
 // got waits for the n-th mail.
 func (m *mailbox) got(t testing.TB, n int) letter {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(2 * time.Millisecond) {
 		if all := m.all(); len(all) >= n {
 			return all[n-1]
 		}
@@ -91,7 +91,7 @@ func (m *mailbox) all() []letter {
 // settled waits until no mail waits, and gives all that came.
 func (m *mailbox) settled(t testing.TB) []letter {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); m.queue.Status().Waiting > 0; time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); m.queue.Status().Waiting > 0; time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal(m.queue.Status())
 		}

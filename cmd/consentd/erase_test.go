@@ -69,6 +69,9 @@ func TestAnErasedPersonLeavesNoTrace(t *testing.T) {
 	data := t.TempDir()
 	var log storagetest.Log
 	n := openNode(t, data, siteFile(t, origin), &log)
+	if n.noEngine != nil {
+		t.Fatal(n.noEngine)
+	}
 	edge := hostURL(n.public)
 	bearer, _, err := n.tokens.Issue(token.Grant{Name: "test", Sites: []string{"demo"}, Scopes: token.Scopes(), TTL: time.Hour})
 	if err != nil {

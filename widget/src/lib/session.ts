@@ -98,7 +98,6 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
       locale: text.lang, page: pageAddress(), prompt: prompts[surface],
     };
     (USES_IDENTIFY ? person.out(sent) : sent).add(json(body));
-    void (USES_IDENTIFY ? person.out(sent) : sent).flush();
     settled(was);
   }
 
@@ -108,9 +107,13 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
     if (complete(decided())) shown.clear();
     pass();
     tell();
-    if (USES_COOKIES) forget(allowed);
     document.dispatchEvent(new CustomEvent('consentd:change', { detail: choice() }));
-    if (USES_RELOAD && less) location.reload();
+    // The press is answered first: what it asks of others comes after.
+    later(() => {
+      if (USES_COOKIES) forget(allowed);
+      void (USES_IDENTIFY ? person.out(sent) : sent).flush();
+      if (USES_RELOAD && less) location.reload();
+    });
   }
 
   function tell(): void {

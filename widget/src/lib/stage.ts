@@ -31,10 +31,13 @@ export function stage(text: LocaleText, reopen: () => void, withdraw: () => void
   let small: HTMLElement | undefined;
   let undo: HTMLElement | undefined;
 
+  function prepare(): void {
+    if (!host) ({ host, root } = shadow('consentd-widget', text));
+  }
+
   function raise(): ShadowRoot {
-    if (host) return root;
-    ({ host, root } = shadow('consentd-widget', text));
-    parent().prepend(host);
+    prepare();
+    if (!host!.isConnected) parent().prepend(host!);
     return root;
   }
 
@@ -59,6 +62,7 @@ export function stage(text: LocaleText, reopen: () => void, withdraw: () => void
     showBanner(actions, there) {
       if (first) return;
       const shown = (first = banner(text, actions));
+      prepare();
       // Styles and layout get a task of their own, the frame's; a tab nobody looks at has no frames, and asks nobody.
       place = () => {
         if (dialog) return; // preferences the page has asked for stand alone until they close
