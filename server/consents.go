@@ -3,7 +3,6 @@ package server
 import (
 	"net/netip"
 	"strconv"
-	"strings"
 
 	"github.com/consentd/consentd/server/admit"
 	"github.com/consentd/consentd/server/token"
@@ -160,18 +159,10 @@ func (s *Server) proofOf(ctx *fasthttp.RequestCtx, v *view, cand *admit.Candidat
 
 // trace takes over what a browser's request says of it, as far as the site keeps it.
 func (s *Server) trace(ctx *fasthttp.RequestCtx, v *view, p *consent.Proof) {
-	ip := s.clientIP(ctx)
-	p.Personal.UserAgent = userAgent(ctx)
-	p.Country, p.Device = s.opt.Country(ip), admit.DeviceClass(p.Personal.UserAgent)
+	ip, ua := s.clientIP(ctx), s.browsers.of(ctx.UserAgent())
+	p.Personal.UserAgent = ua.agent
+	p.Country, p.Device = s.opt.Country(ip), ua.class
 	p.Personal.IP = keepIP(ip, v.site.IP)
-}
-
-// maxUserAgent in bytes: browsers send 80 to 250.
-const maxUserAgent = 512
-
-func userAgent(ctx *fasthttp.RequestCtx) string {
-	ua := ctx.UserAgent()
-	return strings.ToValidUTF8(string(ua[:min(len(ua), maxUserAgent)]), "")
 }
 
 // answerChoice says what was recorded. It is the same for an address that is known and one that is not, and

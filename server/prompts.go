@@ -30,7 +30,7 @@ func (s *Server) prompt(c *fiber.Ctx, v *view) error {
 	if err := s.judge(v, cand, s.promptSteps); err != nil {
 		return err
 	}
-	p := &consent.Prompt{Edge: s.opt.Ledger.Edge(), Device: admit.DeviceClass(userAgent(ctx)), Country: s.opt.Country(s.clientIP(ctx))}
+	p := &consent.Prompt{Edge: s.opt.Ledger.Edge(), Device: s.browsers.of(ctx.UserAgent()).class, Country: s.opt.Country(s.clientIP(ctx))}
 	cand.PromptFacts(p)
 	if err := s.opt.Ledger.AppendPrompt(s.ctx, p); err != nil {
 		return err

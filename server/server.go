@@ -18,7 +18,7 @@
 //	respond.go    writing answers without allocating
 //	view.go       a site's configuration, prepared for handlers
 //	conn.go       connections: deadlines, and how they end
-//	cors.go, clientip.go, limit.go, media.go    the rules at the door
+//	cors.go, clientip.go, limit.go, media.go    the rules at the door; browsers.go for what a browser says of itself
 //	bundle.go     GET  /s/…           the script tag; scripts.go for which script it gets
 //	consents.go   POST …/consents     a choice
 //	prompts.go    POST …/prompts      a display
@@ -185,6 +185,7 @@ type Server struct {
 	http        *fasthttp.Server
 	metrics     *metrics
 	limits      *limiter
+	browsers    *browsers
 	codes       map[codeKey]*codeState
 	steps       []admit.Step
 	promptSteps []admit.Step
@@ -231,7 +232,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	o.setDefaults()
-	s := &Server{opt: o, origin: origin, prefix: prefix, ctx: context.Background(), limits: newLimiter(), mails: newMailLimits(), steps: admit.Steps(), promptSteps: admit.PromptSteps(), bundles: widget.NewCache(), idPrefix: uuid.NewString()[:8]}
+	s := &Server{opt: o, origin: origin, prefix: prefix, ctx: context.Background(), limits: newLimiter(), browsers: newBrowsers(), mails: newMailLimits(), steps: admit.Steps(), promptSteps: admit.PromptSteps(), bundles: widget.NewCache(), idPrefix: uuid.NewString()[:8]}
 	s.codes = codeStates(Codes())
 	s.metrics = newMetrics(s)
 	if err := s.metrics.register(o.Metrics); err != nil {

@@ -54,9 +54,7 @@ func (s *sequencer) addErasure(r *request) error {
 	for _, k := range r.touched {
 		s.key = stateKey(s.key[:0], r.site, k)
 		s.piles.forget(k)
-		if err := s.open.batch.Delete(s.key, nil); err != nil {
-			return err
-		}
+		s.open.ordered.add(pebble.InternalKeyKindDelete, s.key, nil)
 	}
 	s.open.loose = true
 	r.receipt = Receipt{Seq: s.next[consent.StreamProofs]}

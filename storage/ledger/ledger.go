@@ -32,6 +32,7 @@
 //	ledger.go     Options, Open, Close, failure
 //	append.go     Append, AppendPrompt, Publish: the callers' side of the queue
 //	sequencer.go  the sequencer and the syncer
+//	order.go      writes of a group in the order of their keys
 //	hot.go        states that were read lately
 //	ids.go        which proof ids are certainly new
 //	merge.go      how states are summed up

@@ -48,6 +48,7 @@ type sequencer struct {
 // syncer while it syncs.
 type group struct {
 	batch   *pebble.Batch
+	ordered byKey // goes into the batch last
 	waiters []*request
 	next    [streams]uint64 // what is durable once the group is
 	wrote   [streams]bool
@@ -66,7 +67,7 @@ func newGroup(db *pebble.DB) *group {
 }
 
 func (g *group) full() bool {
-	return len(g.waiters) >= maxGroupRequests || g.batch.Len() >= maxGroupBytes
+	return len(g.waiters) >= maxGroupRequests || g.batch.Len()+g.ordered.size() >= maxGroupBytes
 }
 
 // reset makes g ready to gather again; its batch has been committed or holds nothing.
@@ -159,6 +160,10 @@ func (s *sequencer) apply() bool {
 	g.next, g.begun, g.number = s.next, time.Now(), s.groups
 	if g.loose {
 		s.l.loose.applied.Store(g.number)
+	}
+	if err := g.ordered.flush(g.batch); err != nil {
+		s.l.fail(err)
+		return false
 	}
 	if !g.batch.Empty() {
 		s.value = times{clock: consent.Millis(s.l.clock.Load()), ids: s.ids.top}.append(s.value[:0])
@@ -280,9 +285,7 @@ func (s *sequencer) addProof(r *request) error {
 	s.open.ids[r.proof.ID] = rec
 	s.ids.add(r.proof.ID)
 	s.key, s.value = idKey(s.key[:0], r.proof.ID), rec.append(s.value[:0])
-	if err := s.open.batch.Set(s.key, s.value, nil); err != nil {
-		return err
-	}
+	s.open.ordered.add(pebble.InternalKeyKindSet, s.key, s.value)
 	if err := s.fold(r.proof, seq); err != nil {
 		return err
 	}
@@ -336,7 +339,8 @@ func (s *sequencer) merge(site string, subject consent.SubjectKey, state []byte)
 	s.key = stateKey(s.key[:0], site, subject)
 	s.l.seen.add(s.key)
 	if !s.piles.due(subject, s.groups) {
-		return s.open.batch.Merge(s.key, state, nil)
+		s.open.ordered.add(pebble.InternalKeyKindMerge, s.key, state)
+		return nil
 	}
 	sum := state
 	_, err := s.l.view(s.key, func(v []byte) (err error) {
@@ -346,7 +350,8 @@ func (s *sequencer) merge(site string, subject consent.SubjectKey, state []byte)
 	if err != nil {
 		return err
 	}
-	return s.open.batch.Set(s.key, sum, nil)
+	s.open.ordered.add(pebble.InternalKeyKindSet, s.key, sum)
+	return nil
 }
 
 // grow adds a leaf to a log.
