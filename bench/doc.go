@@ -23,6 +23,7 @@
 //	drain.go     shipping a backlog; bytes a proof takes
 //	fresh.go     from the 2xx to queryable, at a constant rate
 //	killing.go   kill -9 under load (package kill9 does it)
+//	profile.go   a CPU profile of the measured runs
 //	table.go     the table, on standard output and in RESULTS.md
 //	load/        the generator
 //	rig/         the program under measurement as a process

@@ -75,7 +75,7 @@ func (b *bench) steadily(ctx context.Context, c *rig.Consentd, shown *rig.Shown)
 	for i := range acks {
 		acks[i] = make([]acked, 0, int(b.rate*(b.steady+b.warm).Seconds())/b.workers+1)
 	}
-	t := target{"record at a constant rate", c.Addr, c.PID(), rig.NewChoice("/v1/sites/"+rig.Site+"/consents", c.Addr.String(), shown).Request, []int{201}}
+	t := edge("record at a constant rate", c, rig.NewChoice("/v1/sites/"+rig.Site+"/consents", c.Addr.String(), shown).Request, 201)
 	o := load.Options{Conns: b.conns, Workers: b.workers, Rate: b.rate, OnAnswer: func(worker int, at time.Time, body []byte) {
 		if seq, ok := seqOf(body); ok {
 			acks[worker] = append(acks[worker], acked{seq, at})

@@ -105,10 +105,10 @@ func (b *bench) single(ctx context.Context, a asking, size int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, bare.Stop(10*time.Second)) }()
-	plain := load.Request{Bytes: load.Build("GET", "/bare", addr.String(), nil, nil)}
+	empty := load.Request{Bytes: load.Build("GET", "/bare", addr.String(), nil, nil)}
 	pairs, err := b.interleave(ctx,
-		target{"bare GET", addr, bare.PID(), plain, []int{200}},
-		target{"lookup", a.c.Addr, a.c.PID(), b.singleRequest(a), []int{200}})
+		plain("bare GET", addr, bare, empty, 200),
+		edge("lookup", a.c, b.singleRequest(a), 200))
 	if err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (b *bench) singleRequest(a asking) load.Request {
 const deviceMark = "00000000-0000-4000-8000-0000device00"
 
 func (b *bench) batch(ctx context.Context, a asking) error {
-	t := target{"batch lookup", a.c.Addr, a.c.PID(), b.batchRequest(a), []int{200}}
+	t := edge("batch lookup", a.c, b.batchRequest(a), 200)
 	if err := b.settle(ctx, t.pid); err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/consentd/consentd/bench/load"
 	"github.com/consentd/consentd/bench/rig"
+	"github.com/google/pprof/profile"
 )
 
 func main() {
@@ -45,7 +46,9 @@ type bench struct {
 	cycles   int           // kill -9 cycles
 	dir      string        // data directories; removed at the end unless it was given
 	out      string        // RESULTS.md
+	profile  string        // where a CPU profile goes; "": none is taken
 
+	taken  []*profile.Profile
 	looked bool    // lookup has run
 	shared float64 // the largest part of the machine others took during a measured run
 	self   string  // this executable, for the bare server
@@ -109,6 +112,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 			"processor times per request much less", 100*b.shared)
 	}
 	fmt.Fprint(stdout, b.table.String())
+	if b.profile != "" {
+		failed = append(failed, b.writeProfile())
+	}
 	if b.out != "" {
 		failed = append(failed, writeResults(b.out, &b.table))
 	}
@@ -140,6 +146,7 @@ func parse(args []string, stderr io.Writer) (*bench, []string, error) {
 	fs.IntVar(&b.cycles, "cycles", 1000, "cycles of kill9")
 	fs.StringVar(&b.dir, "dir", "", "where data directories are made, and kept for the next run (default: a temporary one)")
 	fs.StringVar(&b.out, "out", "", "file the table is put in front of (default for a full run: "+resultsFile+")")
+	fs.StringVar(&b.profile, "profile", "", "file for one CPU profile of all measured runs of consentd (make profile)")
 	if err := fs.Parse(args); err != nil {
 		return nil, nil, err
 	}
@@ -198,8 +205,8 @@ func (b *bench) fiber(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, bare.Stop(10*time.Second)) }()
 	shown := &rig.Shown{Hash: strings.Repeat("0", 64), Surface: "banner", Locale: "fr", Purposes: []string{"ads", "analytics"}}
-	post := target{"bare POST", addr, bare.PID(), rig.NewChoice("/bare", addr.String(), shown).Request, []int{204}}
-	get := target{"bare GET", addr, bare.PID(), load.Request{Bytes: load.Build("GET", "/bare", addr.String(), nil, nil)}, []int{200}}
+	post := plain("bare POST", addr, bare, rig.NewChoice("/bare", addr.String(), shown).Request, 204)
+	get := plain("bare GET", addr, bare, load.Request{Bytes: load.Build("GET", "/bare", addr.String(), nil, nil)}, 200)
 	for _, t := range []target{post, get} {
 		var all []sample
 		for range b.rounds {

@@ -56,12 +56,12 @@ func TestBareFiberAnswersAsAsked(t *testing.T) {
 	}
 	defer bare.Stop(10 * time.Second)
 	sizes := map[int]bool{}
-	get := target{"GET", addr, bare.PID(), load.Request{Bytes: load.Build("GET", "/bare", addr.String(), nil, nil)}, []int{200}}
+	get := plain("GET", addr, bare, load.Request{Bytes: load.Build("GET", "/bare", addr.String(), nil, nil)}, 200)
 	s, err := b.measure(t.Context(), get, load.Options{OnAnswer: func(_ int, _ time.Time, body []byte) { sizes[len(body)] = true }})
 	if err != nil || s.Clean() != nil || len(sizes) != 1 || !sizes[300] {
 		t.Errorf("GET: %v, %v, bodies of %v bytes", err, s.Clean(), sizes)
 	}
-	empty := target{"POST", addr, bare.PID(), load.Request{Bytes: load.Build("POST", "/bare", addr.String(), nil, []byte{})}, []int{204}}
+	empty := plain("POST", addr, bare, load.Request{Bytes: load.Build("POST", "/bare", addr.String(), nil, []byte{})}, 204)
 	if s, err := b.measure(t.Context(), empty, load.Options{}); err == nil || s.Status[400] == 0 {
 		t.Errorf("POST without a body: %v, statuses %v", err, s.Status)
 	}

@@ -19,6 +19,18 @@ type target struct {
 	pid  int
 	req  load.Request
 	want []int
+
+	admin netip.AddrPort // where it gives profiles; zero: nowhere
+}
+
+// edge is a consentd that answers req with one status.
+func edge(name string, c *rig.Consentd, req load.Request, status int) target {
+	return target{name, c.Addr, c.PID(), req, []int{status}, c.Admin}
+}
+
+// plain is a bare server at addr.
+func plain(name string, addr netip.AddrPort, p *rig.Process, req load.Request, status int) target {
+	return target{name: name, addr: addr, pid: p.PID(), req: req, want: []int{status}}
 }
 
 // sample is one measured run.
@@ -50,8 +62,12 @@ func (b *bench) measure(ctx context.Context, t target, o load.Options) (s sample
 	if err != nil {
 		return s, err
 	}
+	profiled := b.profiling(ctx, t)
 	if s.Result, err = client.Run(ctx, b.length); err != nil {
 		return s, fmt.Errorf("loading %s: %w", t.name, err)
+	}
+	if err := profiled(); err != nil {
+		return s, err
 	}
 	after, err := rig.Sample(t.pid)
 	if err != nil {

@@ -56,8 +56,8 @@ func (b *bench) recordBeside(ctx context.Context, c *rig.Consentd, what string) 
 	real := rig.NewChoice("/v1/sites/"+rig.Site+"/consents", c.Addr.String(), shown)
 	same := rig.NewChoice("/bare", addr.String(), shown)
 	pairs, err := b.interleave(ctx,
-		target{"bare POST", addr, bare.PID(), same.Request, []int{204}},
-		target{"record", c.Addr, c.PID(), real.Request, []int{201}})
+		plain("bare POST", addr, bare, same.Request, 204),
+		edge("record", c, real.Request, 201))
 	if err != nil {
 		return err
 	}
