@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
+	cdpbrowser "github.com/chromedp/cdproto/browser"
 	cdp "github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
@@ -34,6 +37,7 @@ controller: {name: Atelier Lavande SAS, contact: dpo@atelier.example}
 locales: [fr, en]
 policy: {fr: /confidentialite, en: /privacy}
 identify: true
+banner: {receipt: true}
 mail: {name: Atelier Lavande, address: bonjour@atelier.example}
 purposes:
   - {id: audience, ready: audience}
@@ -73,7 +77,7 @@ func openShopfront(t *testing.T, body string) *shopfront {
 	f.site = httptest.NewServer(http.HandlerFunc(f.serve))
 	t.Cleanup(f.site.Close)
 	sites := openSites(t, map[string]string{"atelier.yaml": fmt.Sprintf(shopfrontSite, f.site.URL)})
-	f.kit = start(t, func(o *Options) { o.Sites = sites })
+	f.kit = start(t, func(o *Options) { o.Sites = sites }, sealed(t))
 	f.kit.sites = sites
 	f.browser = browser(t)
 	f.Tab = f.browser.Tab(t)
@@ -226,23 +230,25 @@ func TestABoxTickedBeforehandInThePage(t *testing.T) {
 	}
 }
 
+// connected cuts the tab's connection, or gives it back.
+func (f *shopfront) connected(yes bool) {
+	f.t.Helper()
+	rules := cdp.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: []*cdp.Conditions{{Offline: !yes, DownloadThroughput: -1, UploadThroughput: -1}}}
+	if _, err := chromedp.Call(f.Context(), cdp.EmulateNetworkConditionsByRule, rules); err != nil {
+		f.t.Fatal(err)
+	}
+	state := cdp.OverrideNetworkStateParams{Offline: !yes, DownloadThroughput: -1, UploadThroughput: -1} // events offline and online
+	if _, err := chromedp.Call(f.Context(), cdp.OverrideNetworkState, state); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
 // What was sent without a connection is there once, when the connection is back.
 func TestAFormSentWithoutAConnection(t *testing.T) {
 	f := openShopfront(t, strings.Replace(ourForm, "letter", "callback", 1))
 	f.looksAround()
 	before := f.seq()
-	connected := func(yes bool) {
-		t.Helper()
-		rules := cdp.EmulateNetworkConditionsByRuleParams{MatchedNetworkConditions: []*cdp.Conditions{{Offline: !yes, DownloadThroughput: -1, UploadThroughput: -1}}}
-		if _, err := chromedp.Call(f.Context(), cdp.EmulateNetworkConditionsByRule, rules); err != nil {
-			t.Fatal(err)
-		}
-		state := cdp.OverrideNetworkStateParams{Offline: !yes, DownloadThroughput: -1, UploadThroughput: -1} // events offline and online
-		if _, err := chromedp.Call(f.Context(), cdp.OverrideNetworkState, state); err != nil {
-			t.Fatal(err)
-		}
-	}
-	connected(false)
+	f.connected(false)
 	widgettest.Eval[bool](f.Tab, `(root => {
 		root.querySelector("#email").value = "camille@maison.example"; root.querySelector("#phone").value = "+33 6 12 34 56 78";
 		root.querySelector("[name=letter]").click(); root.querySelector("[name=texts]").click(); root.querySelector("[type=submit]").click(); return true })(`+inOurForm+`)`)
@@ -253,7 +259,7 @@ func TestAFormSentWithoutAConnection(t *testing.T) {
 	if f.seq() != before {
 		t.Error("something arrived without a connection")
 	}
-	connected(true)
+	f.connected(true)
 	f.Until(`!localStorage.consentd_atelier_forms`)
 	if got := f.seq(); got != before+2 {
 		t.Errorf("%d proofs, want one of the address and one of the number: %s", got-before, f.Messages())
@@ -300,5 +306,93 @@ func TestAnAccountOnTwoDevices(t *testing.T) {
 	f.Until(`!consentd.has("audience")`)
 	if kept := widgettest.Eval[string](f.Tab, `Object.keys(sessionStorage).join()`); kept != "" {
 		t.Errorf("the tab keeps %s", kept)
+	}
+}
+
+// downloads sends what the tab downloads into a directory.
+func (f *shopfront) downloads() (dir string) {
+	f.t.Helper()
+	dir = f.t.TempDir()
+	rules := cdpbrowser.SetDownloadBehaviorParams{Behavior: cdpbrowser.SetDownloadBehaviorBehaviorAllow, BrowserContextID: chromedp.FromContext(f.Context()).BrowserContextID, DownloadPath: dir}
+	if _, err := chromedp.Call(f.Context(), cdpbrowser.SetDownloadBehavior, rules); err != nil {
+		f.t.Fatal(err)
+	}
+	return dir
+}
+
+// beside is what stands beside the button of the receipt.
+const beside = widgettest.Root + `.querySelector(".receipt output").textContent`
+
+// From a choice to its receipt: chosen, downloaded under the strictest policy, verified by another library.
+func TestAVisitorDownloadsTheReceipt(t *testing.T) {
+	f := openShopfront(t, "")
+	dir := f.downloads()
+	open := func() {
+		t.Helper()
+		widgettest.Eval[bool](f.Tab, `(consentd.open(), true)`)
+		f.Until(widgettest.Find("#receipt"))
+	}
+	keys := f.do("GET", "/.well-known/jwks.json", "").body
+	audience := func(n int) string { // what the n-th receipt says of it; it is of the last proof
+		t.Helper()
+		for done := 0; done < n; {
+			f.Until("document.body") // has the test's deadline
+			all, err := filepath.Glob(filepath.Join(dir, "receipt-*.jwt"))
+			if done = len(all); err != nil || done > n {
+				t.Fatalf("downloaded %v %v", all, err)
+			}
+		}
+		id := f.last().ID.String()
+		raw, err := os.ReadFile(filepath.Join(dir, "receipt-"+id+".jwt"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if proof, err := proofOfReceipt(string(raw), keys); err != nil || proof != id {
+			t.Fatalf("%v %s, want %s", err, proof, id)
+		}
+		f.Until(beside + ` === ""`)
+		_, claims := claimsOf(t, string(raw))
+		return claims["consentd"].(map[string]any)["decisions"].(map[string]any)["audience"].(string)
+	}
+
+	open()
+	f.Press("#receipt")
+	refused := audience(1)
+	f.Press("dialog:not(#banner) #accept")
+	f.NothingShown()
+	open()
+	f.Press("#receipt") // sends the choice first, if it has not left yet
+	if accepted := audience(2); refused != "denied" || accepted != "granted" {
+		t.Errorf("refused %s, accepted %s", refused, accepted)
+	}
+
+	f.connected(false)
+	widgettest.Eval[bool](f.Tab, `(consentd.withdraw(), true)`)
+	f.NothingShown()
+	open()
+	f.Press("#receipt")
+	f.Until(beside + ` === "Your choice has not been sent yet. Try again once the connection is back."`)
+	f.connected(true)
+	f.Until(`!localStorage.consentd_atelier_outbox`)
+	f.Press("#receipt")
+	if withdrawn := audience(3); withdrawn != "denied" {
+		t.Errorf("withdrawn %s", withdrawn)
+	}
+
+	// An account's choice is in force: its receipt is not for whoever sits at this browser.
+	_, order := f.orderLinks(`{"subjects":[{"external":"customer-42"}],"identify":true}`)
+	widgettest.Eval[bool](f.Tab, fmt.Sprintf(`(document.querySelector("consentd-widget").shadowRoot.querySelector("#back").click(), consentd.identify(%q), true)`, order.Results[0].Identify))
+	f.Until(widgettest.Find("#accept"))
+	f.Press("#accept")
+	f.NothingShown()
+	widgettest.Eval[bool](f.Tab, `(consentd.open(), true)`)
+	f.PreferencesShown()
+	if widgettest.Eval[bool](f.Tab, "!!"+widgettest.Find("#receipt")) {
+		t.Error("a receipt is offered of an account's choice")
+	}
+	for _, m := range f.Messages() {
+		if !strings.HasPrefix(m, "network error: Failed to load resource: net::ERR_INTERNET_DISCONNECTED") {
+			t.Error(m)
+		}
 	}
 }

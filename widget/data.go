@@ -91,6 +91,7 @@ type localeData struct {
 
 	Continue  string            `json:"continue,omitempty"`
 	Reopen    string            `json:"reopen,omitempty"`
+	Receipt   []string          `json:"receipt,omitempty"`   // button, waiting, failed
 	Bases     []string          `json:"bases,omitempty"`     // in the order of the purposes
 	Lifetimes []string          `json:"lifetimes,omitempty"` // in the order of purposes, services and cookies
 	Once      string            `json:"once,omitempty"`
@@ -102,7 +103,7 @@ type localeData struct {
 }
 
 // encodeSite gives the module of a site's data. Texts come from the wording documents alone, except for the label
-// of the button that opens the preferences again, which stands on no surface.
+// of the button that opens the preferences again, which stands on no surface, and what stands around a receipt.
 func encodeSite(in Input) ([]byte, error) {
 	site, o := in.Site, in.Options
 	locales := in.locales()
@@ -124,6 +125,10 @@ func encodeSite(in Input) ([]byte, error) {
 		texts := pair.texts(site, locale)
 		if o.Reopen != ReopenNone {
 			texts.Reopen = site.Banner.Reopen[locale]
+		}
+		if o.Receipt {
+			r := site.Banner.Receipt
+			texts.Receipt = []string{r.Button[locale], r.Waiting[locale], r.Failed[locale]}
 		}
 		if err := texts.forms(site, in.Wordings); err != nil {
 			return nil, err

@@ -33,6 +33,7 @@ func featuresOf(in Input) features {
 		"RTL":      slices.ContainsFunc(in.locales(), rightToLeft),
 		"BANNER":   in.Site.HasBanner(),
 		"IDENTIFY": o.Identify,
+		"RECEIPT":  o.Receipt && in.Site.HasBanner(),
 	}
 	f["YOURS"] = slices.ContainsFunc(in.Site.Forms, func(f consent.Form) bool { return f.Markup == consent.MarkupYours })
 	f["OURS"] = slices.ContainsFunc(in.Site.Forms, func(f consent.Form) bool { return f.Markup != consent.MarkupYours })
@@ -67,7 +68,7 @@ func (f features) sheets() []string {
 	all := []string{"core"}
 	for _, s := range []struct{ feature, name string }{{"BAR", "bar"}, {"BOX", "box"}, {"MODAL", "modal"}, {"CONTINUE", "continue"},
 		{"BARCONTINUE", "continue-bar"},
-		{"LOGO", "logo"}, {"SERVICES", "services"}, {"REOPEN", "reopen"}, {"EMBEDS", "embed"}, {"OURS", "form"}} {
+		{"LOGO", "logo"}, {"SERVICES", "services"}, {"REOPEN", "reopen"}, {"RECEIPT", "receipt"}, {"EMBEDS", "embed"}, {"OURS", "form"}} {
 		if f[s.feature] {
 			all = append(all, s.name)
 		}

@@ -76,9 +76,10 @@ func TestUnusedFeaturesAreLeftOut(t *testing.T) {
 	in := input(t, bare)
 	in.Options.IgnoreGPC = true
 	lean, full := build(t, in), input(t, shop())
-	full.Options = widget.Options{Signals: signals, Reopen: widget.ReopenEnd, Migrations: []widget.Migration{{From: widget.FromKlaro, Names: map[string]string{"x": "ads"}}}}
+	full.Site.Banner.Receipt = receiptText()
+	full.Options = widget.Options{Signals: signals, Reopen: widget.ReopenEnd, Receipt: true, Migrations: []widget.Migration{{From: widget.FromKlaro, Names: map[string]string{"x": "ads"}}}}
 	rich := build(t, full)
-	for _, name := range []string{"embed", "placeholder", "signals", "forget", "migrated"} {
+	for _, name := range []string{"embed", "placeholder", "signals", "forget", "migrated", "receipt"} {
 		if inBundle(t, lean, name) {
 			t.Errorf("%s.ts is in a script that has no use for it", name)
 		}
@@ -86,7 +87,7 @@ func TestUnusedFeaturesAreLeftOut(t *testing.T) {
 			t.Errorf("%s.ts is not in the script that needs it", name) // the control
 		}
 	}
-	for _, word := range []string{"globalPrivacyControl", "dataLayer", "uetq", "reopen", "tarteaucitron", "figure>"} {
+	for _, word := range []string{"globalPrivacyControl", "dataLayer", "uetq", "reopen", "tarteaucitron", "figure>", "receipt"} {
 		if strings.Contains(string(lean.JS), word) {
 			t.Errorf("%s is in a script that has no use for it", word)
 		}

@@ -36,7 +36,7 @@ const shown = `(() => {
 			})),
 		};
 	});
-	const buttons = Object.fromEntries([...top.querySelectorAll("button")].map(b => [b.id, b.getAttribute("aria-label") ?? words(b)]));
+	const buttons = Object.fromEntries([...top.querySelectorAll("button:not([data-consentd-ignore] *)")].map(b => [b.id, b.getAttribute("aria-label") ?? words(b)]));
 	return {
 		locale: root.host.lang, title: words(top.querySelector("h2")), text: words(top.querySelector(".words > p")),
 		link: {rel: "policy", text: words(link), href: link.getAttribute("href")}, controller: {name: words(name), contact: words(contact)},

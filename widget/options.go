@@ -22,6 +22,7 @@ type Options struct {
 	Reload       bool   // load the page again when an acceptance is taken back
 	Signals      Signals
 	Migrations   []Migration
+	Receipt      bool // the preferences offer the signed receipt of the choice this browser has made
 	Identify     bool // the script carries identify(), which takes over the choices of a person who is logged in
 }
 
@@ -119,6 +120,9 @@ func (o Options) check(site *consent.Site) error {
 	}
 	if o.CookieDomain != "" && !domainPattern.MatchString(o.CookieDomain) {
 		return fmt.Errorf("%w: cookie domain %q", ErrOptions, o.CookieDomain)
+	}
+	if o.Receipt && site.Banner.Receipt == nil {
+		return fmt.Errorf("%w: a receipt without its texts", ErrOptions)
 	}
 	switch o.Reopen {
 	case ReopenNone, ReopenStart, ReopenEnd:

@@ -25,7 +25,7 @@ purposes:
   - {id: necessary, ready: necessary}
   - {id: audience, ready: audience, services: [{name: Loupe, provider: Loupe Ltd, policy: "https://loupe.example/p", cookies: [{name: _lp*, lifetime: 13mo}, {name: lp, lifetime: session}]}]}
   - {id: media, ready: media, services: [{id: bobine, embed: true, name: Bobine, provider: Bobine SARL, policy: "https://bobine.example/p"}, {id: piste, embed: true, name: Piste}]}
-banner: {continue_link: true}
+banner: {continue_link: true, receipt: true}
 `
 
 // draftOf reads a site's file.
@@ -102,7 +102,16 @@ func TestEveryLanguageShowsWhatItsHashStandsFor(t *testing.T) {
 				}
 				widgettest.Eval[bool](tab, "("+widgettest.Find("#choose")+".click(), true)")
 				tab.PreferencesShown()
-				same("preferences", read(strings.ReplaceAll(shown, "SELECTOR", `"dialog:not(#banner)"`)).rebuild(published(t, s, "preferences", locale)))
+				preferences := func() {
+					t.Helper()
+					same("preferences", read(strings.ReplaceAll(shown, "SELECTOR", `"dialog:not(#banner)"`)).rebuild(published(t, s, "preferences", locale)))
+				}
+				preferences()
+				tab.Press("dialog:not(#banner) #refuse")
+				widgettest.Eval[bool](tab, `(consentd.open(), true)`)
+				tab.Until(widgettest.Find("#receipt")) // which is no part of it
+				preferences()
+				widgettest.Eval[bool](tab, `(localStorage.clear(), document.cookie = "consentd_shop=;max-age=0;path=/", true)`)
 			}
 			prompts := got(t, s, &s.prompts, 4*len(d.Locales))
 			for _, p := range prompts {

@@ -46,6 +46,8 @@ func TestEachMistakeOfBehaviourIsReported(t *testing.T) {
 		"a domain an origin is not on":                {"domain: shop.example", "domain: shop2.example", []string{"cookie_domain"}},
 		"an answer to GPC that is none":               {"gpc: ignore", "gpc: maybe", []string{"invalid_value"}},
 		"a button in a corner that is none":           {"reopen_button: bottom-end", "reopen_button: middle", []string{"invalid_value"}},
+		"a receipt by another name":                   {"reopen_button: bottom-end", "receipt: yes, please", []string{"wrong_type"}},
+		"a receipt's words in no language":            {"reopen_button: bottom-end", "receipt: true\n  receipt_button: {fr: ''}", []string{"text_missing"}},
 		"a logo that runs":                            {"logo: /logo.svg", "logo: 'javascript:alert(1)'", []string{"link_invalid"}},
 		"content of a service without an id":          {"id: matomo, embed", "embed", []string{"missing_key"}},
 		"a service id with a space":                   {"id: matomo,", "id: ma tomo,", []string{"service_id"}},

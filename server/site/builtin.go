@@ -135,6 +135,7 @@ func (b *banner) texts() []bannerText {
 		{"objection", b.Objection, maxTitle}, {"continue_without", b.ContinueWithout, maxLabel},
 		{"content_from", b.ContentFrom, maxTitle}, {"content_text", b.ContentText, maxTitle},
 		{"load_once", b.LoadOnce, maxLabel}, {"always_allow", b.AlwaysAllow, maxLabel},
+		{"receipt_button", b.ReceiptButton, maxLabel}, {"receipt_waiting", b.ReceiptWaiting, maxTitle}, {"receipt_failed", b.ReceiptFailed, maxTitle},
 	}
 }
 
@@ -160,6 +161,8 @@ func (c *config) needs(key string) bool {
 		return uses(func(p *purpose) bool { return p.Objection })
 	case key == "continue_without":
 		return c.Banner.ContinueLink
+	case strings.HasPrefix(key, "receipt_"):
+		return c.Banner.Receipt
 	case strings.HasPrefix(key, "content_"), key == "load_once", key == "always_allow":
 		return uses(func(p *purpose) bool {
 			return slices.ContainsFunc(p.Services, func(s service) bool { return s.Embed })
@@ -203,6 +206,9 @@ func (b *banner) build(c *config) consent.BannerText {
 	}
 	if b.ContinueLink {
 		out.Continue = text("continue_without")
+	}
+	if b.Receipt {
+		out.Receipt = &consent.ReceiptText{Button: text("receipt_button"), Waiting: text("receipt_waiting"), Failed: text("receipt_failed")}
 	}
 	return out
 }

@@ -132,7 +132,7 @@ func buttonFaults(words map[string]string) []string {
 	if r > 2*a || a > 2*r {
 		out = append(out, "refuse is not as long as accept")
 	}
-	for _, key := range []string{"accept", "refuse", "choose", "save", "back", "reopen", "policy_text", "necessary", "load_once", "always_allow",
+	for _, key := range []string{"accept", "refuse", "choose", "save", "back", "reopen", "policy_text", "necessary", "load_once", "always_allow", "receipt_button",
 		"form.submit", "form.retry", "confirm.button", "centre.on", "centre.off", "centre.stop_title", "centre.export_button", "unsubscribe.button", "unsubscribe.all_button"} {
 		if n := utf8.RuneCountInString(words[key]); n > maxLabel/2 {
 			out = append(out, fmt.Sprintf("%s has %d characters, of %d", key, n, maxLabel/2))

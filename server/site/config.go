@@ -200,6 +200,8 @@ type banner struct {
 	ContinueLink bool `json:"continue_link,omitempty"`
 	// ReopenButton is a small button, always there, that opens the preferences again. While something is agreed to, refusing everything stands beside it: one press took it, one gives it back.
 	ReopenButton string `json:"reopen_button,omitempty" jsonschema:"enum=none,enum=bottom-start,enum=bottom-end,default=none"`
+	// Receipt offers, in the preferences, a signed receipt of the choice this browser has made, to keep.
+	Receipt bool `json:"receipt,omitempty"`
 	// Logo is the address of an image shown above the title: https://…, a path of the site, or data:image/….
 	Logo string `json:"logo,omitempty"`
 	// ContinueWithout is that second way to refuse.
@@ -228,6 +230,12 @@ type banner struct {
 	LoadOnce texts `json:"load_once,omitzero"`
 	// AlwaysAllow allows the purpose of its service.
 	AlwaysAllow texts `json:"always_allow,omitzero"`
+	// ReceiptButton downloads that receipt.
+	ReceiptButton texts `json:"receipt_button,omitzero"`
+	// ReceiptWaiting is said in its place while the choice still waits in the browser.
+	ReceiptWaiting texts `json:"receipt_waiting,omitzero"`
+	// ReceiptFailed is said when it cannot be had.
+	ReceiptFailed texts `json:"receipt_failed,omitzero"`
 	// Title of the banner.
 	Title texts `json:"title,omitzero"`
 	// Text of the banner.

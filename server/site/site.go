@@ -172,7 +172,7 @@ func (v service) build(locales []string) consent.Service {
 // options is what the site's script does besides asking.
 func (c *config) options() widget.Options {
 	o := widget.Options{Logo: c.Banner.Logo, CookieDomain: c.Cookie.Domain, IgnoreGPC: c.GPC == "ignore", Reload: c.ReloadOnWithdrawal, Signals: c.Signals,
-		Identify: c.Identify}
+		Identify: c.Identify, Receipt: c.Banner.Receipt}
 	if c.Banner.ReopenButton != "none" {
 		o.Reopen = widget.Reopen(c.Banner.ReopenButton)
 	}

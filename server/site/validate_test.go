@@ -215,6 +215,10 @@ func TestALanguageWithoutBuiltInTextsNeedsAllOfThem(t *testing.T) {
 	if problems := site.Validate("demo.yaml", []byte(complete)); problems != nil {
 		t.Errorf("with all texts: %v", problems)
 	}
+	problems = site.Validate("demo.yaml", []byte(strings.Replace(complete, "banner:\n", "banner:\n  receipt: true\n", 1)))
+	if len(problems) != 1 || !strings.Contains(problems[0].Text, "add receipt_button, receipt_waiting, receipt_failed in") {
+		t.Errorf("a receipt without its words: %v", problems)
+	}
 }
 
 func TestAFileWithFiveMistakesReportsFive(t *testing.T) {

@@ -84,7 +84,12 @@ type BannerText struct {
 
 	EmbedText              Text // in place of content that waits; {service} stands for its name
 	EmbedOnce, EmbedAlways Text
+
+	Receipt *ReceiptText // nil: none is offered
 }
+
+// ReceiptText is what stands around the receipt of a choice already made: it is of no wording.
+type ReceiptText struct{ Button, Waiting, Failed Text }
 
 // IPPolicy is how much of an IP address a proof keeps.
 type IPPolicy string

@@ -122,6 +122,10 @@
     await until('the end of the banner', () => !root()?.querySelector('#banner'));
     const reopen = root()?.querySelector('aside');
     if (reopen) measure(page, width, 'reopen', reopen);
+    frame.contentWindow.consentd.open();
+    const receipt = root().querySelector('.receipt');
+    if (receipt) measure(page, width, 'receipt', receipt);
+    root().querySelector('#back').click();
     for (const host of doc.querySelectorAll('consentd-embed')) {
       host.scrollIntoView();
       measure(page, width, 'placeholder', host.shadowRoot.querySelector('figure'));

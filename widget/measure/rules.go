@@ -123,7 +123,7 @@ func keyOf(id, locale string) string { return cmp.Or(labelKey(id, locale), "them
 // labelKey is the key of a button's words; "" for what is none of the buttons a file words.
 func labelKey(id, locale string) string {
 	key := map[string]string{"accept": "accept", "refuse": "refuse", "choose": "choose", "save": "save", "back": "back", "reopen": "reopen",
-		"continue": "continue_without", "once": "load_once", "always": "always_allow"}[id]
+		"continue": "continue_without", "once": "load_once", "always": "always_allow", "receipt": "receipt_button"}[id]
 	if key == "" {
 		return ""
 	}

@@ -31,6 +31,7 @@ declare const USES_QUERY: boolean;
 declare const USES_RTL: boolean;
 declare const USES_BANNER: boolean;
 declare const USES_IDENTIFY: boolean;
+declare const USES_RECEIPT: boolean;
 declare const USES_FORMS: boolean;
 declare const USES_OURS: boolean;
 declare const USES_YOURS: boolean;

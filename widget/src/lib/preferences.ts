@@ -11,6 +11,8 @@ export interface PreferencesActions {
   accept(): void;
   refuse(): void;
   save(decisions: Decisions): void;
+  /** Makes what offers the receipt of the choice in force; missing where there is none. */
+  receipt?(): HTMLElement;
 }
 
 // Links leave the preferences open behind them.
@@ -78,6 +80,7 @@ export function preferences(text: LocaleText, decided: Decisions, on: Preference
       button('save', text.save, save),
     ),
   );
+  if (USES_RECEIPT && on.receipt) dialog.children[1]!.append(on.receipt());
   back.onclick = () => dialog.close();
   return dialog;
 }

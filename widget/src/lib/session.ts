@@ -13,6 +13,7 @@ import { outbox } from './outbox';
 import { pageAddress } from './pageAddress';
 import { post } from './post';
 import { readChoice } from './readChoice';
+import { receipt } from './receipt';
 import { signals } from './signals';
 import { signedIn, type SignedIn } from './signedIn';
 import { stage } from './stage';
@@ -136,6 +137,8 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
       accept: () => agree('preferences'),
       refuse,
       save: (decisions) => decide('preferences', 'custom', decisions),
+      // Of the device's own choice: an account's is no business of whoever sits here next.
+      ...(USES_RECEIPT && kept && choice() === kept && { receipt: () => receipt(edge, kept!.device, text.receipt!, sent) }),
     });
     displayed('preferences');
   }

@@ -49,6 +49,8 @@ export interface LocaleText {
   readonly necessary: string;
   readonly continue: string;
   readonly reopen?: string;
+  /** What stands around a receipt: of no wording. */
+  readonly receipt?: readonly [button: string, waiting: string, failed: string];
   /** Legal bases in words, in the order of SiteData.purposes. */
   readonly bases?: readonly string[];
   /** In the order of purposes, services and cookies. */
