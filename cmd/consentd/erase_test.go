@@ -113,15 +113,24 @@ func TestAnErasedPersonLeavesNoTrace(t *testing.T) {
 	}
 
 	for name, key := range keys {
-		var told []string
-		err := n.erase(t.Context(), "demo", key, func(format string, args ...any) { told = append(told, fmt.Sprintf(format, args...)) })
-		if got := strings.Join(told, "; "); err != nil || !contains(got, "ledger: state forgotten, personal part of 1 proofs", "ClickHouse: personal part of 1 proofs") {
-			t.Fatalf("%s: %s %v", name, got, err)
+		done, err := n.ledger.Erase(t.Context(), "demo", key)
+		if err != nil || done.Proofs != 1 {
+			t.Fatalf("%s: %+v %v", name, done, err)
+		}
+		storagetest.Eventually(t, 30*time.Second, "shipped past the erasure", func() bool {
+			c, err := n.ledger.Cursor(consent.StreamProofs)
+			return err == nil && c.Next >= done.Before
+		})
+		if erased, err := n.warehouse.Erase(t.Context(), "demo", key); err != nil || erased != 1 {
+			t.Fatalf("%s: %d %v", name, erased, err)
 		}
 		canaries["key of "+name] = key[:]
 		canaries["key of "+name+" in hex"] = []byte(key.String())
 	}
 	canaries["e-mail"], canaries["device id"], canaries["address in words"] = []byte(email), []byte(device), []byte("203.0.113.77")
+	if err := n.ledger.Scrub(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 
 	var left []string
 	storagetest.Eventually(t, 90*time.Second, "every trace gone", func() bool {
@@ -161,57 +170,6 @@ func TestAnErasedPersonLeavesNoTrace(t *testing.T) {
 			t.Errorf("the key of %s is in %q", name, in)
 		}
 	}
-}
-
-// TestTheCommandErases a person whose confirmation mail still waits, beside another; then once more; then nobody that
-// there is.
-func TestTheCommandErases(t *testing.T) {
-	data, sites := t.TempDir(), letterSites(t)
-	p, edge := serve(t, data, sites, "--engine-lib", filepath.Join(data, "none"))
-	admin := strings.TrimPrefix(p.says(t, `admin=(\S+)`), "http://")
-	mustSignUp(t, edge, sites, "lea@exemple.fr", 1)
-	mustSignUp(t, edge, sites, "kim@exemple.fr", 2)
-	waiting := func(want string) {
-		t.Helper()
-		if out, _, err := command("mail", "--admin", admin); err != nil || !strings.Contains(out, want) {
-			t.Errorf("%s %v, want %q", out, err, want)
-		}
-	}
-	waiting("waiting       2")
-	erase := func(subject string) (string, error) {
-		out, _, err := command("erase", "--admin", admin, "--site", "demo", "--subject", subject)
-		return out, err
-	}
-	out, err := erase("email:Lea@Exemple.fr")
-	if err != nil || !contains(out, "1 unconfirmed requests and 1 waiting mails", "personal part of 1 proofs removed", "ledger: rewritten") {
-		t.Errorf("%s %v", out, err)
-	}
-	waiting("waiting       1")
-	if out, err := erase("email:lea@exemple.fr"); err != nil || !contains(out, "0 unconfirmed requests and 0 waiting mails", "of 0 proofs removed") {
-		t.Errorf("once more: %s %v", out, err)
-	}
-	token := strings.TrimSpace(must(t, "token", "-site", "demo", "-scope", "lookup", "-ttl", "1d", "-name", "mailer", "-data", data))
-	_, body := send(t, edge+"/v1/sites/demo/lookup", token, `{"purposes":["letter"],"subjects":[{"email":"lea@exemple.fr"},{"email":"kim@exemple.fr"}]}`)
-	if lea, kim, _ := strings.Cut(body, "},{"); !strings.Contains(lea, `"status":"unknown"`) || !strings.Contains(kim, `"status":"pending"`) {
-		t.Errorf("after the erasure: %s", body)
-	}
-	for _, row := range []struct {
-		name string
-		args []string
-		want string
-	}{
-		{"a subject of no kind", []string{"--site", "demo", "--subject", "lea@exemple.fr"}, "such as email:"},
-		{"a kind that is none", []string{"--site", "demo", "--subject", "mail:lea@exemple.fr"}, "422"},
-		{"an address that is none", []string{"--site", "demo", "--subject", "email:lea"}, "422"},
-		{"a site that is not served", []string{"--site", "nowhere", "--subject", "email:lea@exemple.fr"}, `no site "nowhere"`},
-		{"a server that does not run", []string{"--site", "demo", "--subject", "email:lea@exemple.fr", "--admin", "127.0.0.1:1"}, "is it running"},
-	} {
-		out, _, err := command(append([]string{"erase", "--admin", admin}, row.args...)...)
-		if err == nil || !strings.Contains(err.Error(), row.want) || out != "" {
-			t.Errorf("%s: %s %v, want %q", row.name, out, err, row.want)
-		}
-	}
-	waiting("waiting       1")
 }
 
 func clickhouseOf(t *testing.T, n *node) clickhouse.Conn {

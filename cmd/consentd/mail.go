@@ -301,18 +301,6 @@ func dash(s string) string {
 
 // askAdmin asks the running server something on its admin address, and gives its answer when that is a 2xx.
 func askAdmin(ctx context.Context, method, admin, path string, body []byte) ([]byte, error) {
-	res, err := adminAnswer(ctx, method, admin, path, body)
-	if err != nil {
-		return nil, err
-	}
-	defer res.Body.Close()
-	return io.ReadAll(io.LimitReader(res.Body, maxAdminAnswer))
-}
-
-const maxAdminAnswer = 4 << 20
-
-// adminAnswer asks, too; the body is the caller's to read and close.
-func adminAnswer(ctx context.Context, method, admin, path string, body []byte) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, "http://"+admin+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
@@ -321,12 +309,15 @@ func adminAnswer(ctx context.Context, method, admin, path string, body []byte) (
 	if err != nil {
 		return nil, fmt.Errorf("asking the server at %s (is it running, is this its --admin address?): %w", admin, err)
 	}
+	defer res.Body.Close()
+	answer, err := io.ReadAll(io.LimitReader(res.Body, 4<<20))
+	if err != nil {
+		return nil, err
+	}
 	if res.StatusCode/100 != 2 {
-		defer res.Body.Close()
-		answer, _ := io.ReadAll(io.LimitReader(res.Body, maxAdminAnswer)) // what it says of its refusal, as far as it came
 		return nil, fmt.Errorf("the server answers %d: %s", res.StatusCode, strings.TrimSpace(string(answer)))
 	}
-	return res, nil
+	return answer, nil
 }
 
 // templateProblems tries the mail templates of every site in paths, and finds those of no site.

@@ -21,7 +21,6 @@
 //	links.go    consentd links, and the keys of links
 //	mail.go     consentd mail, and the sending of mails
 //	sql.go      consentd sql
-//	erase.go    consentd erase, and the server's part of it
 //	backup.go   consentd backup, and the server's part of it
 //
 // # Why kong
@@ -63,7 +62,6 @@ type cli struct {
 	Links    linksCmd    `cmd:"" help:"List the keys that links in mails are made with, rotate, retire."`
 	Mail     mailCmd     `cmd:"" help:"Say how the confirmation mails of the running server are doing; try again those it gave up."`
 	Sql      sqlCmd      `cmd:"" name:"sql" help:"Run one reading statement against the ClickHouse in use, also while the server runs."`
-	Erase    eraseCmd    `cmd:"" help:"Have the running server forget a person: ledger, ClickHouse, waiting mails."`
 	Backup   backupCmd   `cmd:"" help:"Have the running server write a copy of its ledger."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 
