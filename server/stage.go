@@ -11,11 +11,10 @@ import (
 	"github.com/consentd/consentd/widget"
 )
 
-// Look is one published wording, on a page that shows it as people see it: with the script visitors are served, or drawn
-// by this server.
+// Look is one published wording, on a page that shows it as visitors see it: with the script they are served.
 type Look struct {
 	Wording *consent.Published
-	Bundle  consent.Hash // SHA-256 of the script, or of the page
+	Bundle  consent.Hash // SHA-256 of the script
 	Path    string       // of the page
 	Ready   string       // JavaScript expression that is true once the wording is shown
 }
@@ -45,8 +44,7 @@ func (s *Server) Stage(siteID string) (http.Handler, []Look, error) {
 		mux.HandleFunc("GET "+base+"/s/"+v.site.ID+".js", stagedScript(b))
 		looks = append(looks, Look{Wording: w, Bundle: sha256.Sum256(b.JS), Path: base + "/", Ready: readyFor(w.Surface)})
 	}
-	drawn, err := s.stagePages(mux, v)
-	return mux, append(looks, drawn...), err
+	return mux, looks, nil
 }
 
 func stagedScript(b *widget.Bundle) http.HandlerFunc {

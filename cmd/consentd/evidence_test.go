@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"image/png"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -264,59 +262,5 @@ func TestTextsArePhotographedByThemselves(t *testing.T) {
 	}
 	if dir := os.Getenv("SHOTS"); dir != "" {
 		os.WriteFile(filepath.Join(dir, "dossier.html"), []byte(out), 0o600)
-	}
-}
-
-// TestPagesOfThisServerArePhotographedToo: the hosted form, the preference centre and unsubscribing. A choice made on
-// one of them comes with its pictures, in which nobody is named.
-func TestPagesOfThisServerArePhotographedToo(t *testing.T) {
-	data, sites := t.TempDir(), t.TempDir()
-	doc := strings.Replace(clubSite, "locales: [fr, en]", "locales: [fr]", 1)
-	for _, in := range []string{", en: https://shop.example/privacy", ", en: The letter", ", en: Once a month."} {
-		doc = strings.Replace(doc, in, "", 1)
-	}
-	if err := os.WriteFile(filepath.Join(sites, "demo.yaml"), []byte(doc), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p, edge := serve(t, data, sites, "--engine-lib", filepath.Join(data, "none"), "--snapshots", "auto")
-	// The form in a page and by itself, the centre for each of two purposes, unsubscribing from each and from both;
-	// light and dark, phone and desktop.
-	const want = (1 + 1 + 2 + 3) * 2 * 2
-	p.says(t, fmt.Sprintf(`msg="texts photographed" site=demo pictures=(%d)`, want))
-	admin := strings.TrimPrefix(p.says(t, `admin=(\S+)`), "http://")
-	if out, errs, err := command("snapshot", "--admin", admin, "--site", "demo"); err != nil || out != "0 pictures taken\n" {
-		t.Errorf("asked again: %q %s %v", out, errs, err)
-	}
-
-	token := strings.TrimSpace(must(t, "token", "-site", "demo", "-scope", "links lookup", "-ttl", "1d", "-name", "mailer", "-data", data))
-	_, body := send(t, edge+"/v1/sites/demo/links", token, `{"subjects":[{"email":"lea@exemple.fr"}],"purposes":["letter"]}`)
-	var answer struct {
-		Results []struct{ Unsubscribe string }
-	}
-	if err := json.Unmarshal([]byte(body), &answer); err != nil || len(answer.Results) != 1 {
-		t.Fatal(body, err)
-	}
-	link := answer.Results[0].Unsubscribe
-	_, page := get(t, link, "")
-	hidden := regexp.MustCompile(`name="wording" value="([0-9a-f]{64})"[^>]*>\s*<input[^>]*name="id" value="([^"]+)"`).FindStringSubmatch(page)
-	if hidden == nil {
-		t.Fatal(page)
-	}
-	res, err := http.PostForm(link, url.Values{"do": {"one"}, "wording": {hidden[1]}, "id": {hidden[2]}})
-	if err != nil || res.StatusCode != 200 {
-		t.Fatal(res, err)
-	}
-	res.Body.Close()
-	_, body = send(t, edge+"/v1/sites/demo/lookup", token, `{"purposes":["letter"],"subjects":[{"email":"lea@exemple.fr"}]}`)
-	id := regexp.MustCompile(`"proof":"([^"]+)"`).FindStringSubmatch(body)
-	if id == nil {
-		t.Fatal(body)
-	}
-	out, errs, err := command("evidence", "--data", data, "--server", edge, "--site", "demo", "--proof", id[1], "--format", "html")
-	if err != nil || strings.Count(out, "data:image/png;base64,") != 4 {
-		t.Errorf("%d pictures in the dossier, want 4: %s %v", strings.Count(out, "data:image/png;base64,"), errs, err)
-	}
-	if dir := os.Getenv("SHOTS"); dir != "" {
-		os.CopyFS(dir, os.DirFS(filepath.Join(data, "snapshots")))
 	}
 }

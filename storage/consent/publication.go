@@ -104,9 +104,9 @@ func NewConfig(site string, file []byte) *Publication {
 	return &Publication{Kind: PublishedConfig, Hash: sha256.Sum256(file), Site: site, Doc: file}
 }
 
-// SnapshotAbout is what the log says of a snapshot besides its hash: how a wording was rendered, by which script or page.
+// SnapshotAbout is what the log says of a snapshot besides its hash: how a wording was rendered, by which script.
 type SnapshotAbout struct {
-	Bundle  string `json:"bundle"` // SHA-256 of the script, or of the page this server draws
+	Bundle  string `json:"bundle"` // SHA-256 of the script
 	Device  string `json:"device"` // phone, desktop
 	Height  int    `json:"height"` // of the window, CSS pixels
 	Scheme  string `json:"scheme"` // light, dark
