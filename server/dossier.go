@@ -40,8 +40,9 @@ type dossierWords struct {
 	When, Where, How, Surface, Page, Language, Country, Device, Grade, Who                 string
 	Identifier, Subject, IP, Browser, ID, Follows, Erased, Asserted, Text, Seen, Published string
 	Hash, Basis, Asked, Informed, Services, Buttons, Links, Fields, Pictures, Picture      string
-	PictureHash                                                                            string `json:"picture_hash"`
-	NoPicture                                                                              string `json:"no_picture"`
+	Pages                                                                                  map[string]string // by SnapshotAbout.Page
+	PictureHash                                                                            string            `json:"picture_hash"`
+	NoPicture                                                                              string            `json:"no_picture"`
 	Log, Entry, Entries, Sealed, Root, Succeeds, Check, Key, Checkpoint                    string
 	Check1                                                                                 string `json:"check_1"`
 	Check2                                                                                 string `json:"check_2"`
@@ -315,7 +316,11 @@ func (s *Server) dossierWordings(t *dossierWords, published []evidence.Publicati
 
 func (s *Server) dossierPicture(t *dossierWords, hash string, about consent.SnapshotAbout) dossierPicture {
 	look := map[string]string{"phone": t.Phone, "desktop": t.Desktop}[about.Device] + ", " + map[string]string{"light": t.Light, "dark": t.Dark}[about.Scheme]
-	p := dossierPicture{Look: look + ", " + strconv.Itoa(about.Width) + " px", Hash: hash, Width: about.Width, Height: about.Height}
+	look += ", " + strconv.Itoa(about.Width) + " px"
+	if page := t.Pages[about.Page]; page != "" {
+		look += ", " + page
+	}
+	p := dossierPicture{Look: look, Hash: hash, Width: about.Width, Height: about.Height}
 	if png, err := s.picture(hash); err == nil { // one that is not at hand is named by its hash alone
 		p.Src = template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(png))
 	}

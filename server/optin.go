@@ -268,15 +268,21 @@ func (s *Server) confirmPage(c *fiber.Ctx, _ *view) error {
 	if over, status := s.overConfirm(vis, o); over != nil {
 		return vis.send(status, over)
 	}
-	m := &pages.Message{Page: vis.switchable(vis.page("confirm.title")), Tone: pages.Plain, Button: pages.Button{Action: vis.here()}}
+	m, err := s.drawConfirm(vis, o)
+	if err != nil {
+		return err
+	}
+	return vis.send(fasthttp.StatusOK, m)
+}
+
+func (s *Server) drawConfirm(vis *visit, o *optIn) (m *pages.Message, err error) {
+	m = &pages.Message{Page: vis.switchable(vis.page("confirm.title")), Tone: pages.Plain, Button: pages.Button{Action: vis.here()}}
 	m.Text, m.Note, m.Button.Label = m.T("confirm.text"), m.T("confirm.ignore"), m.T("confirm.button")
 	if o.Form == "" {
 		m.Title, m.Text = m.T("confirm.address_title"), m.T("confirm.address_text")
 	}
-	if m.Purposes, err = s.agreed(vis, o); err != nil {
-		return err
-	}
-	return vis.send(fasthttp.StatusOK, m)
+	m.Purposes, err = s.agreed(vis, o)
+	return m, err
 }
 
 // overConfirm is the page of a request that cannot be confirmed any more; nil: it can.

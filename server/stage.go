@@ -11,15 +11,17 @@ import (
 	"github.com/consentd/consentd/widget"
 )
 
-// Look is one published wording, on a page that shows it as visitors see it: with the script they are served.
+// Look is one published wording, on a page that shows it as people see it: with the script they are served, or on a
+// page of this server.
 type Look struct {
 	Wording *consent.Published
-	Bundle  consent.Hash // SHA-256 of the script
+	Bundle  consent.Hash // SHA-256 of the script, or of the page
+	Page    string       // which page of this server, as consent.SnapshotAbout has it; "": a page with the script
 	Path    string       // of the page
 	Ready   string       // JavaScript expression that is true once the wording is shown
 }
 
-// Stage gives a page for each published wording of a site, and the handler that serves them. It is for a listener of
+// Stage gives a page for each published wording of a site (for a wording that is shown in several ways, each), and the handler that serves them. It is for a listener of
 // its own on this machine: what the scripts report there goes nowhere.
 func (s *Server) Stage(siteID string) (http.Handler, []Look, error) {
 	v, err := s.site(siteID)
@@ -44,7 +46,8 @@ func (s *Server) Stage(siteID string) (http.Handler, []Look, error) {
 		mux.HandleFunc("GET "+base+"/s/"+v.site.ID+".js", stagedScript(b))
 		looks = append(looks, Look{Wording: w, Bundle: sha256.Sum256(b.JS), Path: base + "/", Ready: readyFor(w.Surface)})
 	}
-	return mux, looks, nil
+	drawn, err := s.stagePages(v, mux)
+	return mux, append(looks, drawn...), err
 }
 
 func stagedScript(b *widget.Bundle) http.HandlerFunc {

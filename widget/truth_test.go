@@ -108,6 +108,7 @@ func TestEveryLanguageShowsWhatItsHashStandsFor(t *testing.T) {
 				}
 				preferences()
 				tab.Press("dialog:not(#banner) #refuse")
+				tab.NothingShown()
 				widgettest.Eval[bool](tab, `(consentd.open(), true)`)
 				tab.Until(widgettest.Find("#receipt")) // which is no part of it
 				preferences()

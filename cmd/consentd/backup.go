@@ -34,13 +34,14 @@ func (c *backupCmd) Run(ctx context.Context, s streams) error {
 	return nil
 }
 
-// adminHandler is the server's admin handler and, beside it, the backup and the pictures. A page in a browser on this machine
+// adminHandler is the server's admin handler and, beside it, the backup, the pictures and erasing. A page in a browser on this machine
 // must not be able to ask for backups until the disk is full.
 func (n *node) adminHandler(front http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", front)
 	n.mailRoutes(mux)
 	mux.HandleFunc("POST /snapshot/{site}", n.snapshotHandler)
+	mux.HandleFunc("POST /erase/{site}", n.eraseHandler)
 	mux.HandleFunc("POST /backup", func(w http.ResponseWriter, _ *http.Request) {
 		path := filepath.Join(n.flags.Data, "backups", time.Now().UTC().Format("20060102T150405.000Z"))
 		if err := n.ledger.Checkpoint(path); err != nil {

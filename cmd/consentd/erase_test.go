@@ -3,12 +3,16 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,7 +72,9 @@ func holding(t *testing.T, dir string, word []byte) (names []string) {
 func TestAnErasedPersonLeavesNoTrace(t *testing.T) {
 	data := t.TempDir()
 	var log storagetest.Log
-	n := openNode(t, data, siteFile(t, origin), &log)
+	sites := siteFile(t, origin)
+	withForm(t, sites)
+	n := openNode(t, data, sites, &log)
 	if n.noEngine != nil {
 		t.Fatal(n.noEngine)
 	}
@@ -96,6 +102,7 @@ func TestAnErasedPersonLeavesNoTrace(t *testing.T) {
 		id, device, st.Published[0].Hash, origin+"/canary-page-5512")
 	post(t, edge, body, "Origin: "+origin, "User-Agent: CanaryBrowser/8841", "X-Forwarded-For: 203.0.113.77")
 	post(t, edge, fmt.Sprintf(`{"id":%q,"subject":{"email":%q},"surface":"api","method":"accept_all","decisions":{"analytics":true}}`, uuid.Must(uuid.NewV7()), email), "Authorization: Bearer "+bearer)
+	mustSignUp(t, edge, sites, email, 0) // the mail waits: this server has none to send it with
 	kept := uuid.Must(uuid.NewV7()).String()
 	post(t, edge, fmt.Sprintf(`{"id":%q,"subject":{"device":%q},"surface":"banner","method":"accept_all","decisions":{"analytics":true},"wording":%q,"locale":"fr","page":%q}`,
 		kept, uuid.NewString(), st.Published[0].Hash, origin+"/kept"),
@@ -103,6 +110,12 @@ func TestAnErasedPersonLeavesNoTrace(t *testing.T) {
 	storagetest.Eventually(t, 30*time.Second, "shipped", func() bool { return n.drain.Backlog(consent.StreamProofs) == 0 })
 
 	keys := map[string]consent.SubjectKey{"the device": n.keyOf(t, consent.KindDevice, device), "the address": n.keyOf(t, consent.KindEmail, email)}
+	inNotes := waiting(t, n, keys["the address"])
+	for name, word := range inNotes {
+		if in := holding(t, filepath.Join(data, "ledger"), word); len(in) == 0 {
+			t.Errorf("control: the %s is nowhere in the ledger", name)
+		}
+	}
 	for name, word := range canaries {
 		if in := holding(t, filepath.Join(data, "ledger"), word); len(in) == 0 {
 			t.Errorf("control: the %s is nowhere in the ledger", name)
@@ -112,25 +125,28 @@ func TestAnErasedPersonLeavesNoTrace(t *testing.T) {
 		}
 	}
 
+	maps.Copy(canaries, inNotes)
+	admin := n.admin.Addr().String()
+	for _, c := range []struct {
+		args string
+		want []string
+	}{
+		{"--no-scrub --device " + device, []string{"opt-ins     0 requests", "mails       0 mails", "ledger      state forgotten; 1 proofs", "ClickHouse  1 rows erased", "disk        not scrubbed"}},
+		{"--email " + strings.ToUpper(email), []string{"opt-ins     1 requests", "mails       1 mails", "ledger      state forgotten; 2 proofs", "ClickHouse  2 rows erased", "disk        the ledger's files were rewritten"}},
+		{"--email " + email, []string{"opt-ins     0 requests", "mails       0 mails", "ledger      state forgotten; 0 proofs", "ClickHouse  0 rows erased"}},
+	} {
+		if out := must(t, append([]string{"erase", "--site", "demo", "--admin", admin}, strings.Fields(c.args)...)...); !contains(out, c.want...) || strings.Contains(out, "NOT DONE") {
+			t.Errorf("%s:\n%s", c.args, out)
+		}
+	}
 	for name, key := range keys {
-		done, err := n.ledger.Erase(t.Context(), "demo", key)
-		if err != nil || done.Proofs != 1 {
-			t.Fatalf("%s: %+v %v", name, done, err)
-		}
-		storagetest.Eventually(t, 30*time.Second, "shipped past the erasure", func() bool {
-			c, err := n.ledger.Cursor(consent.StreamProofs)
-			return err == nil && c.Next >= done.Before
-		})
-		if erased, err := n.warehouse.Erase(t.Context(), "demo", key); err != nil || erased != 1 {
-			t.Fatalf("%s: %d %v", name, erased, err)
-		}
 		canaries["key of "+name] = key[:]
 		canaries["key of "+name+" in hex"] = []byte(key.String())
+		if code, body := get(t, edge+"/v1/sites/demo/lookup?purpose=analytics&key="+key.String(), bearer); code != 200 || !contains(body, `"status":"unknown"`, `"reason":"never_asked"`) {
+			t.Errorf("a lookup of %s: %d %s", name, code, body)
+		}
 	}
 	canaries["e-mail"], canaries["device id"], canaries["address in words"] = []byte(email), []byte(device), []byte("203.0.113.77")
-	if err := n.ledger.Scrub(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 
 	var left []string
 	storagetest.Eventually(t, 90*time.Second, "every trace gone", func() bool {
@@ -230,4 +246,143 @@ func evidenceOf(t *testing.T, n *node, edge, bearer, id string) (file []byte, re
 		t.Fatalf("%s %v", b, err)
 	}
 	return []byte(body), string(b)
+}
+
+// withForm gives the site of siteFile a form that people confirm by mail.
+func withForm(t *testing.T, sites string) {
+	t.Helper()
+	f, err := os.OpenFile(filepath.Join(sites, "demo.yaml"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteString(`  - {id: letter, ready: newsletter}
+forms:
+  - {id: join, fields: [{kind: email}], purposes: [letter], double_opt_in: true, title: {fr: La lettre}, text: {fr: Chaque mois.}}
+mail: {name: Test, address: bonjour@test.example}
+`)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// waiting gives what the mail and the request of a subject hold of them.
+func waiting(t *testing.T, n *node, key consent.SubjectKey) map[string][]byte {
+	t.Helper()
+	words := map[string][]byte{"key in the mail": []byte(base64.StdEncoding.EncodeToString(key[:])), "key in the request": []byte(`"key":"` + key.String())}
+	err := n.ledger.Notes("mail", nil, func(_, value []byte) error {
+		var job struct{ Subject, To []byte }
+		if err := json.Unmarshal(value, &job); err != nil {
+			return err
+		}
+		if consent.SubjectKey(job.Subject) == key {
+			words["sealed address"], words["sealed address in the proof"] = []byte(base64.StdEncoding.EncodeToString(job.To)), job.To
+		}
+		return nil
+	})
+	if err != nil || len(words) != 4 {
+		t.Fatalf("%v: no mail waits", err)
+	}
+	return words
+}
+
+// TestErasingIsFinishedLater: what ClickHouse cannot forget now is said, and forgotten by the same command later.
+func TestErasingIsFinishedLater(t *testing.T) {
+	proxy := storagetest.NewProxy(t, kit.Engine(t).Addr())
+	data, sites := t.TempDir(), siteFile(t, origin)
+	withForm(t, sites)
+	p, edge := serve(t, data, sites, "--clickhouse", storagetest.Through(t, kit.Database(t), proxy))
+	admin, bearer := p.says(t, `admin=http://(\S+)`), tokenFor(t, data)
+	post(t, edge, fmt.Sprintf(`{"id":%q,"subject":{"email":"lea@exemple.fr"},"surface":"api","method":"accept_all","decisions":{"analytics":true}}`, uuid.Must(uuid.NewV7())), "Authorization: Bearer "+bearer)
+	mustSignUp(t, edge, sites, "lea@exemple.fr", 0)
+	history := func() string {
+		_, body := send(t, edge+"/v1/sites/demo/history", bearer, `{"subject":{"email":"lea@exemple.fr"}}`)
+		return body
+	}
+	eventually(t, "shipped", func() (bool, string) {
+		_, metrics := get(t, "http://"+admin+"/metrics", "")
+		return contains(metrics, `consentd_drain_backlog_rows{stream="proofs"} 0`), metrics
+	})
+	if h := history(); strings.Count(h, `"facts"`) != 2 {
+		t.Fatalf("control: %s", h)
+	}
+	proxy.Refuse()
+	args := []string{"erase", "--site", "demo", "--email", "Lea@Exemple.fr", "--admin", admin}
+	out, _, err := command(args...)
+	if err == nil || !contains(err.Error(), "not everything is erased: run this again") ||
+		!contains(out, "opt-ins     1 requests", "mails       1 mails", "ledger      state forgotten; 2 proofs", "ClickHouse  NOT DONE: rows of this person may still be there", "disk        the ledger's") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if contains(out, "exemple") {
+		t.Errorf("the answer names the person:\n%s", out)
+	}
+	if code, body := send(t, edge+"/v1/sites/demo/lookup", bearer, `{"purposes":["analytics","letter"],"subjects":[{"email":"lea@exemple.fr"}]}`); code != 200 || strings.Count(body, `"reason":"never_asked"`) != 2 {
+		t.Errorf("%d %s", code, body)
+	}
+	proxy.Heal(t)
+	eventually(t, "the rest is erased", func() (bool, string) {
+		out, errs, err := command(args...)
+		return err == nil && contains(out, "opt-ins     0 requests", "mails       0 mails", "state forgotten; 0 proofs", "ClickHouse  2 rows erased"), out + errs
+	})
+	if out := must(t, args...); !contains(out, "ClickHouse  0 rows erased") {
+		t.Error(out)
+	}
+	if h := history(); contains(h, `"facts"`) {
+		t.Errorf("a history is left: %s", h)
+	}
+	if contains(p.err.String(), "exemple.fr") {
+		t.Errorf("the log tells of a person:\n%s", p.err.String())
+	}
+}
+
+// TestErasingWithoutAnyClickHouse forgets what is here, and says what may be elsewhere.
+func TestErasingWithoutAnyClickHouse(t *testing.T) {
+	data, sites := t.TempDir(), siteFile(t, origin)
+	withForm(t, sites)
+	p, edge := serve(t, data, sites, "--engine-lib", filepath.Join(data, "none"), "--smtp", "file://"+filepath.Join(data, "mail"))
+	admin := p.says(t, `admin=http://(\S+)`)
+	mustSignUp(t, edge, sites, "lea@exemple.fr", 0)
+	must(t, "backup", "--admin", admin)
+	erase := func(args ...string) (string, error) {
+		out, _, err := command(append([]string{"erase", "--admin", admin}, args...)...)
+		return out, err
+	}
+	out, err := erase("--site", "demo", "--email", "lea@exemple.fr")
+	if err == nil || !contains(out, "opt-ins     1 requests", "ledger      state forgotten; 1 proofs", "ClickHouse  NOT DONE", "elsewhere   backups under", "elsewhere   mails that were written to file:") {
+		t.Errorf("%v\n%s", err, out)
+	}
+	for name, c := range map[string]struct{ args, want string }{
+		"nobody":             {"--site demo", "erase whom? name --email"},
+		"two of them":        {"--site demo --email a@b.fr --phone +33612345678", "can't be used together"},
+		"no site":            {"--email a@b.fr", "missing flags: --site"},
+		"a site of no file":  {"--site nope --email a@b.fr", "404: there is no site of this name"},
+		"no address":         {"--site demo --email lea", "--email: "},
+		"no number":          {"--site demo --phone 12", "--phone: "},
+		"no device":          {"--site demo --device me", "--device: "},
+		"no key":             {"--site demo --key 12", "--key: "},
+		"another key's case": {"--site demo --key ABCDEF00112233445566778899AABBCC", "--key: "},
+		"an admin elsewhere": {"--site demo --email a@b.fr --admin 127.0.0.1:1", "is it running"},
+	} {
+		if out, err := erase(strings.Fields(c.args)...); err == nil || !contains(err.Error(), c.want) || out != "" {
+			t.Errorf("%s: %q %v", name, out, err)
+		}
+	}
+	for name, body := range map[string]string{"nothing": "", "a list": "[]", "another member": `{"kind":"email","value":"a@b.fr","force":true}`, "a kind that is none": `{"kind":"name","value":"Lea"}`, "too much": `{"kind":"email","value":"` + strings.Repeat("a", 5000) + `"}`} {
+		res, err := http.Post("http://"+admin+"/erase/demo", "application/json", strings.NewReader(body))
+		if err != nil || res.StatusCode/100 != 4 {
+			t.Fatalf("%s: %v %v", name, res, err)
+		}
+		res.Body.Close()
+	}
+}
+
+// TestAnAnswerThatIsCutOff: a server that goes away in the middle has not finished.
+func TestAnAnswerThatIsCutOff(t *testing.T) {
+	half := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		io.WriteString(w, `{"step":"opt-ins","text":"0 requests to confirm forgotten"}`+"\n")
+	}))
+	defer half.Close()
+	out, _, err := command("erase", "--site", "demo", "--email", "a@b.fr", "--admin", strings.TrimPrefix(half.URL, "http://"))
+	if err == nil || !contains(err.Error(), "run this again") || !contains(out, "opt-ins") {
+		t.Errorf("%q %v", out, err)
+	}
 }

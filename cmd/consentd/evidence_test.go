@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"image/png"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/consentd/consentd/storage/consent"
 	"github.com/google/uuid"
 )
 
@@ -262,5 +264,74 @@ func TestTextsArePhotographedByThemselves(t *testing.T) {
 	}
 	if dir := os.Getenv("SHOTS"); dir != "" {
 		os.WriteFile(filepath.Join(dir, "dossier.html"), []byte(out), 0o600)
+	}
+}
+
+// TestPagesOfTheServerArePhotographed: the wordings people meet without a script have their pictures too, of pages drawn
+// for nobody; the same pages are not photographed again, by another process either.
+func TestPagesOfTheServerArePhotographed(t *testing.T) {
+	data, sites := t.TempDir(), t.TempDir()
+	site := strings.NewReplacer("[fr, en]", "[fr]", ", en: https://shop.example/privacy", "", ", en: The letter", "", ", en: Once a month.", "", "purposes: [letter, partners]", "purposes: [letter]").Replace(clubSite)
+	if err := os.WriteFile(filepath.Join(sites, "demo.yaml"), []byte(site), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"--engine-lib", filepath.Join(data, "none")}
+	p, edge := serve(t, data, sites, args...)
+	admin := p.says(t, `admin=http://(\S+)`)
+	want := map[string]int{"": 4, "form": 4, "confirm": 4, "centre": 2 * 4, "unsubscribe": 3 * 4} // two purposes, and both at once
+	if out := must(t, "snapshot", "--admin", admin, "--site", "demo"); out != "32 pictures taken\n" {
+		t.Fatal(out)
+	}
+	if out := must(t, "snapshot", "--admin", admin, "--site", "demo"); out != "0 pictures taken\n" {
+		t.Error(out)
+	}
+	var got map[string]int
+	var shown map[string]bool // wordings
+	eventually(t, "every picture in the sealed log", func() (bool, string) {
+		_, note := get(t, edge+"/log/published/checkpoint", "")
+		_, entries := get(t, edge+"/log/published/tile/entries/000.p/"+strings.Split(note, "\n")[1], "")
+		got, shown = map[string]int{}, map[string]bool{}
+		for entry := range strings.SplitSeq(entries, `{"about"`) {
+			var e struct {
+				About consent.SnapshotAbout
+				Kind  consent.PublicationKind
+				Hash  string
+			}
+			if i := strings.LastIndexByte(entry, '}'); i < 0 || json.Unmarshal([]byte(`{"about"`+entry[:i+1]), &e) != nil || e.Kind != consent.PublishedSnapshot {
+				continue
+			}
+			got[e.About.Page]++
+			shown[e.About.Wording] = true
+			if code, body := get(t, edge+"/v1/sites/demo/snapshots/"+e.Hash, ""); code != 200 || !strings.HasPrefix(body, "\x89PNG") {
+				t.Errorf("%+v: %d, %d bytes", e, code, len(body))
+			}
+			if dir := os.Getenv("SHOTS"); dir != "" {
+				_, body := get(t, edge+"/v1/sites/demo/snapshots/"+e.Hash, "")
+				os.WriteFile(filepath.Join(dir, fmt.Sprintf("%s-%s-%s-%.6s.png", e.About.Page, e.About.Device, e.About.Scheme, e.About.Wording)), []byte(body), 0o600)
+			}
+		}
+		return maps.Equal(got, want), fmt.Sprint(got)
+	})
+	if len(shown) != 1+2+3 {
+		t.Errorf("%d wordings have pictures, of the form, two rows and three ends", len(shown))
+	}
+
+	// Whoever signed up has the form in every way it is met among the evidence.
+	mustSignUp(t, edge, sites, "lea@exemple.fr", 0)
+	token := tokenFor(t, data)
+	_, answer := send(t, edge+"/v1/sites/demo/lookup", token, `{"purposes":["letter"],"subjects":[{"email":"lea@exemple.fr"}]}`)
+	_, rest, found := strings.Cut(answer, `"proof":"`)
+	if !found {
+		t.Fatal(answer)
+	}
+	out, errs, err := command("evidence", "--data", data, "--server", edge, "--site", "demo", "--proof", rest[:36], "--format", "html")
+	if err != nil || strings.Count(out, "data:image/png;base64,") != 3*4 || !contains(out, "en page seule", "à confirmer") {
+		t.Errorf("%d pictures in the dossier: %s %v", strings.Count(out, "data:image/png;base64,"), errs, err)
+	}
+	p.end(t)
+
+	p, _ = serve(t, data, sites, args...)
+	if out := must(t, "snapshot", "--admin", p.says(t, `admin=http://(\S+)`), "--site", "demo"); out != "0 pictures taken\n" {
+		t.Errorf("after a restart %s", out)
 	}
 }

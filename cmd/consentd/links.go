@@ -124,15 +124,13 @@ func (c *linksCmd) ofPerson(s streams, ring *link.Ring) error {
 }
 
 func (c *linksCmd) who(region string) (consent.Subject, error) {
-	for kind, value := range map[consent.Kind]string{consent.KindEmail: c.Email, consent.KindPhone: c.Phone, consent.KindExternal: c.External} {
-		if value == "" {
-			continue
-		}
-		who, err := consent.ParseSubject(kind, value, region)
-		if err != nil {
-			return who, fmt.Errorf("--%s: %w", kind, err)
-		}
-		return who, nil
+	kind, value := given(map[consent.Kind]string{consent.KindEmail: c.Email, consent.KindPhone: c.Phone, consent.KindExternal: c.External})
+	if value == "" {
+		return consent.Subject{}, errors.New("whose links? name --email, --phone or --external")
 	}
-	return consent.Subject{}, errors.New("whose links? name --email, --phone or --external")
+	who, err := consent.ParseSubject(kind, value, region)
+	if err != nil {
+		return who, fmt.Errorf("--%s: %w", kind, err)
+	}
+	return who, nil
 }

@@ -301,7 +301,17 @@ func dash(s string) string {
 
 // askAdmin asks the running server something on its admin address, and gives its answer when that is a 2xx.
 func askAdmin(ctx context.Context, method, admin, path string, body []byte) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+admin+path, bytes.NewReader(body))
+	answer, err := openAdmin(ctx, method, admin, path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Close()
+	return io.ReadAll(io.LimitReader(answer, 4<<20))
+}
+
+// openAdmin is askAdmin for an answer that is read as it comes.
+func openAdmin(ctx context.Context, method, admin, path string, body io.Reader) (io.ReadCloser, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+admin+path, body)
 	if err != nil {
 		return nil, err
 	}
@@ -309,15 +319,12 @@ func askAdmin(ctx context.Context, method, admin, path string, body []byte) ([]b
 	if err != nil {
 		return nil, fmt.Errorf("asking the server at %s (is it running, is this its --admin address?): %w", admin, err)
 	}
-	defer res.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(res.Body, 4<<20))
-	if err != nil {
-		return nil, err
-	}
 	if res.StatusCode/100 != 2 {
+		defer res.Body.Close()
+		answer, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10)) // the status says enough
 		return nil, fmt.Errorf("the server answers %d: %s", res.StatusCode, strings.TrimSpace(string(answer)))
 	}
-	return answer, nil
+	return res.Body, nil
 }
 
 // templateProblems tries the mail templates of every site in paths, and finds those of no site.

@@ -21,6 +21,7 @@
 //	links.go    consentd links, and the keys of links
 //	mail.go     consentd mail, and the sending of mails
 //	sql.go      consentd sql
+//	erase.go    consentd erase, and the server's part of it
 //	backup.go   consentd backup, and the server's part of it
 //
 // # Why kong
@@ -61,6 +62,7 @@ type cli struct {
 	Seal     sealCmd     `cmd:"" help:"Rotate the keys that seal e-mail addresses and phone numbers."`
 	Links    linksCmd    `cmd:"" help:"List the keys that links in mails are made with, rotate, retire."`
 	Mail     mailCmd     `cmd:"" help:"Say how the confirmation mails of the running server are doing; try again those it gave up."`
+	Erase    eraseCmd    `cmd:"" help:"Have the running server forget a person, everywhere. Exits 1 until nothing is left."`
 	Sql      sqlCmd      `cmd:"" name:"sql" help:"Run one reading statement against the ClickHouse in use, also while the server runs."`
 	Backup   backupCmd   `cmd:"" help:"Have the running server write a copy of its ledger."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`

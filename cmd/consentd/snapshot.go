@@ -23,7 +23,7 @@ import (
 )
 
 // photographer takes pictures of what sites publish: each wording, light and dark, on a phone and on a desk, as the
-// current script shows it. A picture is kept under its hash, and the hash is logged with what it shows.
+// current script and the pages of this server show it. A picture is kept under its hash, and the hash is logged with what it shows.
 type photographer struct {
 	n      *node
 	mu     sync.Mutex    // one session at a time
@@ -113,8 +113,9 @@ func (p *photographer) shoot(ctx context.Context, siteID string) (taken int, err
 		return 0, err
 	}
 	defer c.Close()
+	film := film{camera: c, base: "http://" + ln.Addr().String()}
 	for _, m := range missing {
-		if err := p.take(ctx, c, "http://"+ln.Addr().String(), m); err != nil {
+		if err := p.take(ctx, &film, m); err != nil {
 			return taken, err
 		}
 		taken++
@@ -147,7 +148,7 @@ func (p *photographer) missing(siteID string, looks []server.Look) (all []pose, 
 			for _, scheme := range []string{"light", "dark"} {
 				if !known[key{l.Wording.Hash.String(), l.Bundle.String(), w.device, scheme}] {
 					all = append(all, pose{Look: l, window: struct{ width, height int64 }{w.width, w.height},
-						about: consent.SnapshotAbout{Bundle: l.Bundle.String(), Device: w.device, Scheme: scheme, Width: int(w.width)}})
+						about: consent.SnapshotAbout{Bundle: l.Bundle.String(), Device: w.device, Page: l.Page, Scheme: scheme, Width: int(w.width)}})
 				}
 			}
 		}
@@ -155,18 +156,46 @@ func (p *photographer) missing(siteID string, looks []server.Look) (all []pose, 
 	return all, err
 }
 
-func (p *photographer) take(ctx context.Context, c *camera.Camera, base string, m pose) error {
-	png, height, err := c.Take(camera.Shot{URL: base + m.Path, Width: m.window.width, Height: m.window.height, Phone: m.about.Device == "phone",
+// film remembers the pictures of the page before: the rows of a preference centre are several wordings on one.
+type film struct {
+	camera *camera.Camera
+	base   string
+	path   string
+	shots  map[string]shot // by device and scheme
+}
+
+type shot struct {
+	png    []byte
+	height int64
+}
+
+func (f *film) expose(m pose) (shot, error) {
+	if f.path != m.Path {
+		f.path, f.shots = m.Path, map[string]shot{}
+	}
+	how := m.about.Device + m.about.Scheme
+	if s, done := f.shots[how]; done {
+		return s, nil
+	}
+	png, height, err := f.camera.Take(camera.Shot{URL: f.base + m.Path, Width: m.window.width, Height: m.window.height, Phone: m.about.Device == "phone",
 		Scheme: m.about.Scheme, Ready: m.Ready})
+	if err == nil {
+		f.shots[how] = shot{png, height}
+	}
+	return f.shots[how], err
+}
+
+func (p *photographer) take(ctx context.Context, f *film, m pose) error {
+	s, err := f.expose(m)
 	if err != nil {
 		return err
 	}
-	m.about.Height = int(height)
-	pub, err := consent.NewSnapshot(m.Wording, png, m.about)
+	m.about.Height = int(s.height)
+	pub, err := consent.NewSnapshot(m.Wording, s.png, m.about)
 	if err != nil {
 		return err
 	}
-	if err := keepPicture(p.n.flags.snapshots(), pub.Hash, png); err != nil {
+	if err := keepPicture(p.n.flags.snapshots(), pub.Hash, s.png); err != nil {
 		return err
 	}
 	return p.n.ledger.Announce(ctx, pub)
@@ -216,7 +245,8 @@ type snapshotCmd struct {
 
 func (c *snapshotCmd) Help() string {
 	return `Has the running server photograph each text the site publishes (every surface and language, light and dark, on a
-phone and on a desk) as its current script shows it. Pictures lie in DATA/snapshots under their SHA-256, which the
+phone and on a desk) as its current script shows it, and the server's own pages: hosted forms, confirming, the
+preference centre and unsubscribing, drawn for nobody in particular. Pictures lie in DATA/snapshots under their SHA-256, which the
 log names with its time. What has a picture already is passed over. A server that finds a Chromium does this by
 itself after each publication.
 

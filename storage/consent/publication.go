@@ -104,12 +104,22 @@ func NewConfig(site string, file []byte) *Publication {
 	return &Publication{Kind: PublishedConfig, Hash: sha256.Sum256(file), Site: site, Doc: file}
 }
 
-// SnapshotAbout is what the log says of a snapshot besides its hash: how a wording was rendered, by which script.
+// Pages of an edge that show a wording without a script, as SnapshotAbout names them.
+const (
+	PageForm        = "form"        // the hosted form
+	PageConfirm     = "confirm"     // the button that confirms what was agreed to on a form
+	PageCentre      = "centre"      // the preference centre
+	PageUnsubscribe = "unsubscribe" // the button that ends it
+)
+
+// SnapshotAbout is what the log says of a snapshot besides its hash: how a wording was rendered, by which script or on
+// which page of the edge.
 type SnapshotAbout struct {
-	Bundle  string `json:"bundle"` // SHA-256 of the script
-	Device  string `json:"device"` // phone, desktop
-	Height  int    `json:"height"` // of the window, CSS pixels
-	Scheme  string `json:"scheme"` // light, dark
+	Bundle  string `json:"bundle"`         // SHA-256 of the script; of a page, of its HTML as it is drawn for nobody
+	Device  string `json:"device"`         // phone, desktop
+	Height  int    `json:"height"`         // of the window, CSS pixels
+	Page    string `json:"page,omitempty"` // of a page of the edge, which; "": a page of the site, with the script
+	Scheme  string `json:"scheme"`         // light, dark
 	Width   int    `json:"width"`
 	Wording string `json:"wording"` // the wording hash shown
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/consentd/consentd/storage/consent"
@@ -223,22 +224,27 @@ func (s shelf) latest(kind consent.PublicationKind, at consent.Millis, fits func
 	return placed{}, false
 }
 
-// pictures are the snapshots of a wording: those of the script that showed it, else the newest.
+// pictures are the snapshots of a wording: those of the script that showed it, else the newest; and the newest of each
+// page of the edge, since a proof does not say whether it was made there.
 func (s shelf) pictures(wording consent.Hash, bundle *consent.Publication) []placed {
 	byBundle := map[string][]placed{}
-	newest := ""
+	newest := map[string]string{} // by page; "": by script
 	for _, c := range s[consent.PublishedSnapshot] {
 		var about consent.SnapshotAbout
 		if json.Unmarshal(c.p.About, &about) != nil || about.Wording != wording.String() {
 			continue
 		}
 		byBundle[about.Bundle] = append(byBundle[about.Bundle], c)
-		newest = about.Bundle
+		newest[about.Page] = about.Bundle
 	}
 	if bundle != nil && len(byBundle[bundle.Hash.String()]) > 0 {
-		return byBundle[bundle.Hash.String()]
+		newest[""] = bundle.Hash.String()
 	}
-	return byBundle[newest]
+	var all []placed
+	for _, page := range slices.Sorted(maps.Keys(newest)) {
+		all = append(all, byBundle[newest[page]]...)
+	}
+	return all
 }
 
 // carries reports whether the list of a bundle's wordings names one.
