@@ -183,8 +183,10 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
   // A choice that only the cookie still has: looked for without making the page wait, where the browser can.
   const start = guard(begin);
   const cookies: CookieStore | undefined = window.cookieStore;
-  if (!USES_DOMAIN && !choice() && cookies) cookies.get(storageKey).then(start, start);
-  else start(!choice());
+  if (!USES_DOMAIN && !choice() && cookies) {
+    cookies.get(storageKey).then(start, start);
+    shown.prepare(); // while another process looks
+  } else start(!choice());
   later(() => {
     addEventListener('storage', guard((e: StorageEvent) => e.key === storageKey && follow(true)));
     addEventListener('pageshow', guard((e: PageTransitionEvent) => e.persisted && follow(true)));

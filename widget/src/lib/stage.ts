@@ -8,6 +8,8 @@ import type { Decisions, LocaleText, Surface } from './types';
 
 /** What stands on the screen. */
 export interface Stage {
+  /** Makes ready what every surface needs. It is done by itself, too, but then somebody waits for it. */
+  prepare(): void;
   /** Shows the banner with the next frame, and tells when it is there. */
   showBanner(actions: BannerActions, there: () => void): void;
   showPreferences(decided: Decisions, actions: PreferencesActions): void;
@@ -59,6 +61,7 @@ export function stage(text: LocaleText, reopen: () => void, withdraw: () => void
   }
 
   return {
+    prepare,
     showBanner(actions, there) {
       if (first) return;
       const shown = (first = banner(text, actions));
