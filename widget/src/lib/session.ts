@@ -34,6 +34,8 @@ export interface Session {
   set(some: Decisions): void;
   /** Takes over the choice of the account a token stands for; null: nobody is signed in any more. */
   identify?(token: string | null): void;
+  /** Records what a form of the page says, which the page has sent by a program of its own. */
+  submitted?(form: EventTarget): void;
 }
 
 /** Starts the session: asks unless a choice is in force, lets through what it allows, sends what waits. */
