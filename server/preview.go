@@ -185,7 +185,7 @@ func previewGroups(v *view) []previewGroup {
 			continue
 		}
 		inPage, hosted := previewGroup{ID: "form-" + f.ID, Title: "form " + f.ID}, previewGroup{ID: "page-" + f.ID, Title: "form " + f.ID + ", by itself"}
-		all = append(all, inPage.looks(v, "frame", plain(consent.SurfaceForm(f.ID)), 800, 1000), hosted.looks(v, "form", url.Values{"form": {f.ID}}, 800, 1000))
+		all = append(all, inPage.looks(v, "frame", plain(consent.SurfaceForm(f.ID)), 800, 800), hosted.looks(v, "form", url.Values{"form": {f.ID}}, 800, 800))
 	}
 	return all
 }
