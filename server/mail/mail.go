@@ -102,7 +102,8 @@ type Options struct {
 
 	// A job that failed is tried again after Retry, then twice that, and so on up to RetryMax; the whole queue
 	// rests after the server could not be talked to, in the same way from Pause to PauseMax. All of it is cut
-	// short at random by up to a half. Defaults 15 s, 30 min, 1 s, 2 min.
+	// short at random by up to a half. Defaults 15 s, 30 min, 1 s, 15 s: to look at a server costs nothing, and people
+	// wait at their mailboxes.
 	Retry, RetryMax, Pause, PauseMax time.Duration
 	Grace                            time.Duration // for mails under way when Run is told to end, default 10 s
 
@@ -117,7 +118,7 @@ func (o *Options) setDefaults() {
 		o.Connections = 4
 	}
 	for d, value := range map[*time.Duration]time.Duration{&o.Timeout: time.Minute, &o.Turn: time.Second, &o.Retry: 15 * time.Second, &o.RetryMax: 30 * time.Minute,
-		&o.Pause: time.Second, &o.PauseMax: 2 * time.Minute, &o.Grace: 10 * time.Second} {
+		&o.Pause: time.Second, &o.PauseMax: 15 * time.Second, &o.Grace: 10 * time.Second} {
 		if *d == 0 {
 			*d = value
 		}
