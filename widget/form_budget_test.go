@@ -14,7 +14,7 @@ import (
 const (
 	maxOurs  = 3584
 	maxYours = 3200
-	maxBoth  = 5760
+	maxBoth  = 5824
 )
 
 // onlyForms keeps some of the forms of a site.

@@ -11,15 +11,14 @@ const named: Record<string, string> = { '"': '\\"', '\\': '\\\\', '\b': '\\b', '
  */
 export function json(value: unknown): string {
   if (typeof value === 'string') {
-    const text = value.replace(/["\\\x00-\x1f]/g, (c) => (USES_YOURS && named[c]) || '\\u' + (c.charCodeAt(0) + 65536).toString(16).slice(1));
-    return '"' + (USES_YOURS ? text.replace(/\p{Cs}/gu, '\ufffd') : text) + '"';
+    if (USES_YOURS) value = value.replace(/\p{Cs}/gu, '\ufffd');
+    return '"' + (value as string).replace(/["\\\x00-\x1f]/g, (c) => (USES_YOURS && named[c]) || '\\u' + (c.charCodeAt(0) + 65536).toString(16).slice(1)) + '"';
   }
   if (typeof value !== 'object') return '' + value;
-  const list = USES_YOURS && Array.isArray(value);
   let text = '';
   each(Object.keys(value as object), (name) => {
     const member = (value as Record<string, unknown>)[name];
-    if (member !== undefined) text += (text && ',') + (list ? '' : `"${name}":`) + json(member);
+    if (member !== undefined) text += USES_YOURS && Array.isArray(value) ? (text && ',') + json(member) : `${text && ','}"${name}":${json(member)}`;
   });
-  return list ? `[${text}]` : `{${text}}`;
+  return USES_YOURS && Array.isArray(value) ? `[${text}]` : '{' + text + '}';
 }

@@ -105,7 +105,7 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
 
   function settled(was: Decisions): void {
     let less = false;
-    each(asked, (id) => was[id] && !allowed(id) && (less = true));
+    if (USES_RELOAD) each(asked, (id) => was[id] && !allowed(id) && (less = true));
     if (complete(decided())) shown.clear();
     pass();
     tell();
