@@ -68,6 +68,58 @@ policy: /confidentialite
 purposes: [{id: media, ready: media, services: [{id: bobine, embed: true, name: Bobine}, {id: piste, embed: true, name: Piste}, {name: Autre}]}]
 `
 
+// TestPreviewShowsEveryForm: those of ours in the page and by themselves. A form the page draws is not ours to show.
+func TestPreviewShowsEveryForm(t *testing.T) {
+	k := start(t)
+	desk := httptest.NewServer(k.Admin())
+	t.Cleanup(desk.Close)
+	get := func(path string) (int, string) {
+		w := httptest.NewRecorder()
+		k.Admin().ServeHTTP(w, httptest.NewRequest("GET", "/preview/atelier"+path, nil))
+		return w.Code, w.Body.String()
+	}
+	_, body := get("")
+	for id, want := range map[string]int{"form-lettre": 1, "page-lettre": 1, "form-simple": 1, "page-simple": 1, "form-contact": 0, "page-contact": 0} {
+		if n := strings.Count(body, `<h2 id="`+id+`"`); n != want {
+			t.Errorf("%s stands there %d times", id, n)
+		}
+	}
+	frames := regexp.MustCompile(`<figcaption><a href="([^"]+form[^"]+)"`).FindAllStringSubmatch(body, -1)
+	const want = 2 * 2 * 2 * 2 * 2 // forms, in the page and by itself, locales, schemes, widths
+	if len(frames) != want {
+		t.Fatalf("%d frames, want %d", len(frames), want)
+	}
+	b, err := widgettest.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(b.Close)
+	tab := b.Tab(t)
+	for _, f := range frames {
+		at := html.UnescapeString(f[1])
+		tab.Open(desk.URL + at)
+		title := map[string]string{"lettre fr": "Recevez la lettre de l’atelier", "lettre en": "Get the workshop letter", "simple fr": "Alertes", "simple en": "Alerts"}[nameIn(at, "lettre", "simple")+" "+nameIn(at, "fr", "en")]
+		tab.Until(`(document.querySelector("consentd-form")?.shadowRoot ?? document).querySelector("form")?.parentNode.textContent.includes("` + title + `")`)
+		dark := widgettest.Eval[bool](tab, `getComputedStyle((document.querySelector("consentd-form")?.shadowRoot ?? document).querySelector("form")).color.match(/\d+/)[0] > 128`)
+		if dark != strings.Contains(at, "scheme=dark") {
+			t.Errorf("%s: dark is %t", at, dark)
+		}
+	}
+	for _, path := range []string{"/form?form=contact&locale=fr", "/form?form=nope&locale=fr", "/form?form=lettre&locale=de", "/form"} {
+		if code, _ := get(path); code != 404 {
+			t.Errorf("%s: %d", path, code)
+		}
+	}
+}
+
+// nameIn finds which of two values an address has.
+func nameIn(address, a, b string) string {
+	if strings.Contains(address, "="+a+"&") || strings.Contains(address, "%3A"+a) {
+		return a
+	}
+	return b
+}
+
 // Each dialog takes the focus of its own frame: the page around them stands still all the same, and shows every
 // surface, placeholders among them.
 func TestThePreviewStandsStill(t *testing.T) {

@@ -68,6 +68,14 @@ export interface Consentd {
    * `identify: true`.
    */
   identify?(token: string | null): void;
+  /**
+   * Says that the page has sent one of its own forms (`<form data-consentd-form>`) by a program that reads it field by
+   * field; what it said when its button was pressed is recorded then. Not needed where the browser submits the form,
+   * or the program makes a FormData of it: that is noticed. A form whose program makes a FormData before it knows
+   * whether it will send it has the attribute data-consentd-wait, and is recorded by this call alone. Only where the
+   * site has such a form.
+   */
+  submitted?(form: HTMLFormElement): void;
   /** Runs fn, or the method named. */
   push(call: ((api: Consentd) => void) | [method: keyof Consentd, ...args: unknown[]]): void;
 }

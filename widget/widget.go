@@ -51,8 +51,11 @@
 // by its type or by data-consentd-field="email", and the ids of the proofs come back in the hidden field
 // consentd_proof. What the form says is read where it stands, so that it is on record word for word; what speaks of
 // the visitor ("Hello Camille") is marked data-consentd-ignore. A box needs words, and to be empty at first. Labels
-// and values of all other fields are left alone. Pages that submit by program use requestSubmit(), which tells
-// of it; submit() does not. What came of a form is told by the event consentd:form.
+// and values of all other fields are left alone. It is recorded when it is sent, by the browser or by a program that
+// makes a FormData of it, and not when the page refuses it; a program that reads field by field, or calls submit()
+// when no button was pressed, says consentd.submitted(form). One that makes a FormData before it decides has the
+// attribute data-consentd-wait, and is recorded by that call alone. What came of a form is told by the event
+// consentd:form.
 //
 // # What the bundle asks of its server
 //

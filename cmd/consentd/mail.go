@@ -193,7 +193,7 @@ the reason and the codes of the mail server, never with the address. One whose c
 tried again.
 
 Reasons: refused (by the mail server, for good), expired (it could not be sent in time), smtputf8 (the address needs an
-extension the mail server does not have), unsure (handed over several times without an answer), address.
+extension the mail server does not have), unsure (handed over twice without an answer), address.
 
 GET /mail/preview/SITE?locale=fr&part=html on the admin address shows what a site sends. A site's own templates stand
 beside its file, in SITE.mail/confirm.fr.html, confirm.fr.txt, address.fr.html and address.fr.txt; consentd check tries them.

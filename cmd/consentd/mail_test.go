@@ -225,8 +225,8 @@ func (k *killable) kill() {
 }
 
 // TestMailsOutliveKills: people sign up while the mail server is down; the program is killed with -9, and again in
-// the middle of sending. Each of them has a mail in the end, at most those under way have it twice, as the same mail,
-// and its link confirms.
+// the middle of sending. Each of them has a mail in the end, one has it twice at most, as the same mail, and its link
+// confirms.
 func TestMailsOutliveKills(t *testing.T) {
 	s := mailtest.Start(t, mailtest.Options{Answer: func(command, _ string) error {
 		if command == "DATA" { // a mail takes its time, so that the kill comes in the middle of some
@@ -277,7 +277,7 @@ func TestMailsOutliveKills(t *testing.T) {
 			twice++
 		}
 	}
-	if twice > 4 { // connections
+	if twice > 1 { // kills while it was sending
 		t.Errorf("%d have two", twice)
 	}
 	t.Logf("%d mails came twice", twice)

@@ -21,7 +21,8 @@ const (
 	ReasonServer   Reason = "server"   // the mail server cannot be reached, or breaks off
 	ReasonLater    Reason = "later"    // it says: later (4xx)
 	ReasonSender   Reason = "sender"   // it refuses the site's sender address
-	ReasonUnsure   Reason = "unsure"   // it took the mail and never said whether it keeps it
+	ReasonUnsure   Reason = "unsure"   // it took the mail twice, and what it said is not known
+	ReasonStore    Reason = "store"    // our ledger could not note that the mail is handed over
 	ReasonRefused  Reason = "refused"  // it refuses the address or the mail for good (5xx)
 	ReasonUTF8     Reason = "smtputf8" // the address needs SMTPUTF8 (RFC 6531), which the server does not offer
 	ReasonExpired  Reason = "expired"  // confirming is too late by now
@@ -38,7 +39,8 @@ func (r Reason) Text() string {
 		ReasonServer:   "the mail server cannot be reached, or breaks off",
 		ReasonLater:    "the mail server says: later",
 		ReasonSender:   "the mail server refuses the sender; see mail.address in the site's file",
-		ReasonUnsure:   "the mail server took it again and again without saying that it keeps it; it may have arrived",
+		ReasonUnsure:   "the mail server took it twice, and what it said is not known; it may have arrived",
+		ReasonStore:    "it cannot be noted that it is handed over; is the disk full?",
 		ReasonRefused:  "the mail server refuses the address or the mail",
 		ReasonUTF8:     "the address has letters beyond ASCII before its @, and the mail server does not offer SMTPUTF8",
 		ReasonExpired:  "the confirmation expired before the mail could be sent",

@@ -8,13 +8,13 @@ import (
 )
 
 // pigeonhole puts messages into a directory instead of sending them: for a demo, or a place where nobody may be
-// written to. A job's file has one name: a second attempt replaces the first.
+// written to. A job's file has one name: a second attempt replaces the first, and nothing has to be noted before it.
 type pigeonhole struct {
 	dir   string
 	wrote func(path, link string)
 }
 
-func (p pigeonhole) deliver(_ context.Context, m *message) *failure {
+func (p pigeonhole) deliver(_ context.Context, m *message, _ func(context.Context) *failure) *failure {
 	path := filepath.Join(p.dir, fmt.Sprintf("%s-%.8s.eml", m.asked.Time().Format("20060102T150405Z"), m.id))
 	if err := p.write(path, m.raw); err != nil {
 		return &failure{why: ReasonServer, server: true, unheard: true, err: err}

@@ -124,6 +124,7 @@ func (q *Queue) stuck() *item {
 
 type metrics struct {
 	sent     prometheus.Counter
+	repeated prometheus.Counter
 	failures *prometheus.CounterVec
 	dead     *prometheus.CounterVec
 	gauges   []prometheus.Collector
@@ -133,6 +134,8 @@ func newMetrics(q *Queue) *metrics {
 	return &metrics{
 		sent: prometheus.NewCounter(prometheus.CounterOpts{Name: "consentd_mail_sent_total",
 			Help: "Confirmation mails the mail server has taken."}),
+		repeated: prometheus.NewCounter(prometheus.CounterOpts{Name: "consentd_mail_repeated_total",
+			Help: "Mails handed over once more because nobody knows whether the mail server had taken them: so many may have come twice."}),
 		failures: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "consentd_mail_failures_total",
 			Help: "Attempts that failed and are repeated, by why."}, []string{"why"}),
 		dead: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "consentd_mail_dead_total",
@@ -153,7 +156,7 @@ func (m *metrics) register(r prometheus.Registerer) error {
 		return nil
 	}
 	var errs []error
-	for _, c := range append([]prometheus.Collector{m.sent, m.failures, m.dead}, m.gauges...) {
+	for _, c := range append([]prometheus.Collector{m.sent, m.repeated, m.failures, m.dead}, m.gauges...) {
 		errs = append(errs, r.Register(c))
 	}
 	if err := errors.Join(errs...); err != nil {

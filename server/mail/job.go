@@ -49,7 +49,7 @@ const (
 type record struct {
 	Job
 	Attempts int            // that reached the server and failed
-	Unsure   int            // of those, how many ended with the mail handed over and no answer
+	Unsure   int            // how often it was handed over and nobody knows what the server said
 	Next     consent.Millis // not before; 0: at once
 	Why      Reason         // of the last failure; "": none yet
 	After    Reason         // of one that expired, the failure that kept it until then

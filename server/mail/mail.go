@@ -2,7 +2,8 @@
 //
 // It guarantees that a job whose note is durable is tried until the mail server has taken the mail, has refused it
 // for good, or the confirmation has expired; that a mail is sent once, except that a crash (or a lost answer) in the
-// moment between the server's taking it and our noting so sends it again with the same Message-ID; that an address
+// moment between the server's taking it and our noting so sends it once more with the same Message-ID, and never a
+// third time; that a crash does so to one mail at most while the server answers within Options.Turn; that an address
 // is opened only to be written to, and reaches no log, no metric and no list; that nothing a person typed is in a
 // mail besides its To header; and that it leaves this machine only over TLS unless the operator said otherwise.
 //
@@ -16,6 +17,7 @@
 //	schedule.go   which job is due when
 //	run.go        Run: the workers, and what becomes of an attempt
 //	deliver.go    one attempt: from a note to a message
+//	handover.go   the moment in which a mail becomes the server's
 //	address.go    where mails go: smtp://, smtps://, file://
 //	smtp.go       a connection, used for many mails
 //	file.go       a directory in place of a server
@@ -95,10 +97,13 @@ type Options struct {
 	// Timeout bounds a command of the conversation, default 1 min. The last answer to a mail may take ten times as
 	// long: who gives up earlier has the mail delivered twice (RFC 5321 §4.5.3.2.6 asks for 10 min).
 	Timeout time.Duration
+	// Turn is how long a mail waits for another's answer before both are handed over at once, default 1 s.
+	Turn time.Duration
 
 	// A job that failed is tried again after Retry, then twice that, and so on up to RetryMax; the whole queue
 	// rests after the server could not be talked to, in the same way from Pause to PauseMax. All of it is cut
-	// short at random by up to a half. Defaults 15 s, 30 min, 1 s, 2 min.
+	// short at random by up to a half. Defaults 15 s, 30 min, 1 s, 15 s: to look at a server costs nothing, and people
+	// wait at their mailboxes.
 	Retry, RetryMax, Pause, PauseMax time.Duration
 	Grace                            time.Duration // for mails under way when Run is told to end, default 10 s
 
@@ -112,8 +117,8 @@ func (o *Options) setDefaults() {
 	if o.Connections == 0 {
 		o.Connections = 4
 	}
-	for d, value := range map[*time.Duration]time.Duration{&o.Timeout: time.Minute, &o.Retry: 15 * time.Second, &o.RetryMax: 30 * time.Minute,
-		&o.Pause: time.Second, &o.PauseMax: 2 * time.Minute, &o.Grace: 10 * time.Second} {
+	for d, value := range map[*time.Duration]time.Duration{&o.Timeout: time.Minute, &o.Turn: time.Second, &o.Retry: 15 * time.Second, &o.RetryMax: 30 * time.Minute,
+		&o.Pause: time.Second, &o.PauseMax: 15 * time.Second, &o.Grace: 10 * time.Second} {
 		if *d == 0 {
 			*d = value
 		}
@@ -154,6 +159,7 @@ type Queue struct {
 
 	templates rate.Sometimes // how often a broken template is told of
 
+	turn chan struct{} // holds one: a mail is being handed over
 	kick chan struct{} // holds one: the schedule has changed
 	work chan *item    // from the one who watches the clock to the workers
 }
@@ -169,7 +175,7 @@ func New(o Options) (*Queue, error) {
 		return nil, err
 	}
 	q := &Queue{opt: o, address: a, schedule: newSchedule(), templates: rate.Sometimes{Interval: time.Minute},
-		kick: make(chan struct{}, 1), work: make(chan *item)}
+		turn: make(chan struct{}, 1), kick: make(chan struct{}, 1), work: make(chan *item)}
 	if err := q.load(); err != nil {
 		return nil, fmt.Errorf("reading waiting mails: %w", err)
 	}
@@ -182,15 +188,23 @@ func New(o Options) (*Queue, error) {
 
 // load puts every job of the store on the schedule.
 func (q *Queue) load() error {
-	return q.opt.Store.Notes(spaceWaiting, nil, func(key, value []byte) error {
+	unsure := 0
+	err := q.opt.Store.Notes(spaceWaiting, nil, func(key, value []byte) error {
 		r, err := parseRecord(key, value)
 		if err != nil {
 			q.opt.Log.Error("a waiting mail cannot be read; it is left alone", "key", fmt.Sprintf("%x", key), "error", err)
 			return nil
 		}
+		if r.Unsure > 0 {
+			unsure++
+		}
 		q.schedule.add(r)
 		return nil
 	})
+	if unsure > 0 {
+		q.opt.Log.Warn("mails were handed over and nobody knows whether they were taken; each is sent at most once more, with the same Message-ID", "mails", unsure)
+	}
+	return err
 }
 
 // Note is what makes a job last: written in the batch of the proof it belongs to, or by itself.

@@ -295,33 +295,42 @@ func TestNoServer(t *testing.T) {
 	wantEach(t, s.Mails(), 1, 1)
 }
 
-// TestAStoreThatIsBusy never makes a mail go out twice.
+// TestAStoreThatIsBusy never makes a mail go out twice, nor before it is noted: that it is handed over, or that it
+// was sent.
 func TestAStoreThatIsBusy(t *testing.T) {
-	s := mailtest.Start(t, mailtest.Options{})
-	b := &busy{Store: openLedger(t, t.TempDir())}
-	d := open(t, s.URL(), func(o *Options) { o.Store = b })
-	j := d.job("a@exemple.fr")
-	if err := b.Store.SetNotes(t.Context(), d.Note(j)); err != nil {
-		t.Fatal(err)
-	}
-	b.refuse.Store(5)
-	d.run().Wake(j)
-	d.empty()
-	if len(s.Mails()) != 1 || b.refuse.Load() != 0 {
-		t.Errorf("%d mails, %d refusals left", len(s.Mails()), b.refuse.Load())
+	for _, removals := range []bool{false, true} {
+		s := mailtest.Start(t, mailtest.Options{})
+		b := &busy{Store: openLedger(t, t.TempDir()), removals: removals}
+		d := open(t, s.URL(), func(o *Options) { o.Store = b })
+		j := d.job("a@exemple.fr")
+		if err := b.Store.SetNotes(t.Context(), d.Note(j)); err != nil {
+			t.Fatal(err)
+		}
+		b.refuse.Store(30)
+		d.run().Wake(j)
+		if !removals {
+			storagetest.Eventually(t, 10*time.Second, "health says so", func() bool {
+				err := d.Health()
+				return err != nil && strings.Contains(err.Error(), "handed over")
+			})
+		}
+		d.empty()
+		if len(s.Mails()) != 1 || b.refuse.Load() > 0 {
+			t.Errorf("%d mails, %d refusals left", len(s.Mails()), b.refuse.Load())
+		}
 	}
 }
 
-// busy is a store whose queue is full a few times.
+// busy is a store whose queue is full a few times, for notes that are written or for those that are removed.
 type busy struct {
 	Store
-	refuse atomic.Int32
+	removals bool
+	refuse   atomic.Int32
 }
 
 func (b *busy) SetNotes(ctx context.Context, notes ...ledger.Note) error {
-	if b.refuse.Add(-1) >= 0 {
+	if (notes[0].Value == nil) == b.removals && b.refuse.Add(-1) >= 0 {
 		return ledger.ErrBusy
 	}
-	b.refuse.Store(0)
 	return b.Store.SetNotes(ctx, notes...)
 }

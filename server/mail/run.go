@@ -19,7 +19,7 @@ type failure struct {
 	final   bool   // no later attempt will do better
 	gone    bool   // there is nothing to send any more
 	held    bool   // something on our side is missing, and may come back
-	server  bool   // the server cannot be talked to: the whole queue rests
+	server  bool   // the server cannot be talked to, or our store not be written to: the whole queue rests
 	unheard bool   // … and the mail had no part in it
 	unsure  bool   // the mail was handed over whole, and no answer came
 	stale   bool   // the connection had been used before, and was at its end
@@ -135,12 +135,24 @@ func (q *Queue) attempt(ctx context.Context, c courier, it *item) {
 		q.later(it, began+consent.Millis(q.opt.RetryMax.Milliseconds()), it.why)
 		return
 	}
-	m, f := q.compose(r)
-	if f == nil {
-		f = c.deliver(ctx, m)
-	}
+	h := &handover{q: q, it: it, r: r}
+	defer h.end()
+	f := q.send(ctx, c, h)
+	h.heard(f)
 	q.feel(ctx, f, began)
 	q.settle(ctx, it, r, f)
+}
+
+// send hands over a job's mail, unless it was twice without an answer: before this process ended, then.
+func (q *Queue) send(ctx context.Context, c courier, h *handover) *failure {
+	if h.r.Unsure >= maxUnsure {
+		return &failure{why: ReasonUnsure, final: true, held: true}
+	}
+	m, f := q.compose(h.r)
+	if f == nil {
+		f = c.deliver(ctx, m, h.begin)
+	}
+	return f
 }
 
 func (q *Queue) read(it *item) (*record, error) {
@@ -152,8 +164,8 @@ func (q *Queue) read(it *item) (*record, error) {
 }
 
 // maxUnsure is how often a mail is handed over without an answer before it is given up: each time may have
-// delivered it.
-const maxUnsure = 3
+// delivered it. The second is noted before it is known to have failed; nobody gets three.
+const maxUnsure = 2
 
 // settle notes what became of an attempt.
 func (q *Queue) settle(ctx context.Context, it *item, r *record, f *failure) {
@@ -166,7 +178,7 @@ func (q *Queue) settle(ctx context.Context, it *item, r *record, f *failure) {
 	case f.unheard:
 		q.metrics.failed(f.why)
 		q.later(it, it.next, f.why)
-	case f.final || f.unsure && r.Unsure+1 >= maxUnsure:
+	case f.final || f.unsure && r.Unsure >= maxUnsure:
 		q.bury(ctx, it, r, f)
 	default:
 		q.metrics.failed(f.why)
@@ -179,9 +191,6 @@ func (q *Queue) again(ctx context.Context, it *item, r *record, f *failure) {
 	r.Why, r.Said = f.why, f.said
 	if !f.held {
 		r.Attempts++
-	}
-	if f.unsure {
-		r.Unsure++
 	}
 	wait := backoff(r.Attempts-1, q.opt.Retry, q.opt.RetryMax)
 	if f.held {

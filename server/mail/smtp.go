@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/textproto"
 	"regexp"
@@ -16,7 +17,8 @@ import (
 
 // courier brings messages to where they go, one at a time. It is used by one goroutine.
 type courier interface {
-	deliver(ctx context.Context, m *message) *failure
+	// deliver calls begin before the mail is the other side's, which it must not become when begin fails.
+	deliver(ctx context.Context, m *message, begin func(context.Context) *failure) *failure
 	rest() // nothing to do for a while, or for good
 }
 
@@ -27,17 +29,17 @@ type postman struct {
 	line    *line // nil: none is open
 }
 
-func (p *postman) deliver(ctx context.Context, m *message) *failure {
+func (p *postman) deliver(ctx context.Context, m *message, begin func(context.Context) *failure) *failure {
 	used := p.line != nil
-	f := p.tryOnce(ctx, m)
+	f := p.tryOnce(ctx, m, begin)
 	// A server may close a connection that rested, or had its number of mails: that is not a failure of either.
 	if used && f != nil && f.stale && ctx.Err() == nil {
-		f = p.tryOnce(ctx, m)
+		f = p.tryOnce(ctx, m, begin)
 	}
 	return f
 }
 
-func (p *postman) tryOnce(ctx context.Context, m *message) *failure {
+func (p *postman) tryOnce(ctx context.Context, m *message, begin func(context.Context) *failure) *failure {
 	if p.line == nil {
 		l, err := dial(ctx, p.address, p.opt)
 		if err != nil {
@@ -45,7 +47,7 @@ func (p *postman) tryOnce(ctx context.Context, m *message) *failure {
 		}
 		p.line = l
 	}
-	f := p.line.send(ctx, m)
+	f := p.line.send(ctx, m, func() *failure { return begin(ctx) })
 	if p.line.broken {
 		p.line.conn.Close()
 		p.line = nil
@@ -125,7 +127,7 @@ func connect(ctx context.Context, network, to string, encrypt bool, config *tls.
 const lastAnswer = 10
 
 // send hands over one mail. ctx ends it by closing the connection.
-func (l *line) send(ctx context.Context, m *message) *failure {
+func (l *line) send(ctx context.Context, m *message, begin func() *failure) *failure {
 	defer context.AfterFunc(ctx, func() { l.conn.Close() })()
 	if offered, _ := l.smtp.Extension("SMTPUTF8"); m.utf8 && !offered {
 		return &failure{why: ReasonUTF8, final: true}
@@ -137,27 +139,30 @@ func (l *line) send(ctx context.Context, m *message) *failure {
 	if err := l.say(1, func() error { return l.smtp.Rcpt("<" + m.to + ">") }); err != nil {
 		return l.failed(err, toMail)
 	}
-	return l.data(m.raw)
+	return l.data(m.raw, begin)
 }
 
-func (l *line) data(raw []byte) *failure {
-	var done bool
-	err := l.say(1, func() error {
-		w, err := l.smtp.Data()
-		if err != nil {
-			return err
+// data says the mail itself. The server has it once its end is said, a line with a dot, which is what Close does.
+func (l *line) data(raw []byte, begin func() *failure) *failure {
+	var w io.WriteCloser
+	err := l.say(1, func() (err error) {
+		if w, err = l.smtp.Data(); err == nil {
+			_, err = w.Write(raw)
 		}
-		if _, err := w.Write(raw); err != nil {
-			return err
-		}
-		done = true
-		return l.say(lastAnswer, w.Close)
+		return err
 	})
-	if err == nil {
+	if err != nil {
+		return l.failed(err, toMail)
+	}
+	if f := begin(); f != nil {
+		l.broken = true // there is no other way to take back half a mail
+		return f
+	}
+	if err = l.say(lastAnswer, w.Close); err == nil {
 		return nil
 	}
 	f := l.failed(err, toMail)
-	if f.said == "" && done {
+	if f.said == "" {
 		return &failure{why: ReasonUnsure, server: true, unsure: true, err: err}
 	}
 	return f

@@ -38,7 +38,8 @@ type Options struct {
 	UTF8           bool // SMTPUTF8 is offered
 
 	// Answer decides on each command: "MAIL" with the sender, "RCPT" with the recipient, "DATA" with the recipient
-	// once the mail has been read. nil takes everything; an *smtp.SMTPError is the answer. It may block.
+	// once the mail has been read, "TAKEN" with the recipient once it is kept, before the client hears of that. nil
+	// takes everything; an *smtp.SMTPError is the answer. It may block.
 	Answer func(command, address string) error
 }
 
@@ -196,9 +197,9 @@ func (c *session) Data(r io.Reader) error {
 	m := c.mail
 	m.Raw = raw
 	c.s.mu.Lock()
-	defer c.s.mu.Unlock()
 	c.s.mails = append(c.s.mails, &m)
-	return nil
+	c.s.mu.Unlock()
+	return c.answer("TAKEN", m.To)
 }
 
 func (*session) Reset() {}

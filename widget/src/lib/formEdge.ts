@@ -23,20 +23,24 @@ export interface FormAnswer {
   readonly trap?: string;
 }
 
+/** Proofs that nobody has recorded yet. */
+export interface FormProofs {
+  readonly ids: string;
+  /** What to wait for, so that all of it is on its way at once: the edge may not know the wording. */
+  ready(): Promise<void> | undefined;
+  /** Records them, once. */
+  send(): void;
+}
+
 /** What forms have to do with the edge. */
 export interface FormEdge {
   /** Reports that a wording is displayed; gives the id of the display. */
   displayed(shown: FormShown): string;
   /**
-   * Records an answer: one proof for each identifier. heard is told what came of each, and again when that changes;
-   * wrong says of a refusal that it is the identifier's. Gives the ids of the proofs, and what to wait for unless all
-   * of it is on its way at once.
+   * Makes the proofs of an answer, one for each identifier. heard is told what came of each, and again when that
+   * changes; wrong says of a refusal that it is the identifier's.
    */
-  record(
-    shown: FormShown,
-    answer: FormAnswer,
-    heard: (kind: Identifier, status: FormStatus, wrong: boolean) => void,
-  ): { readonly proofs: string; readonly sent: Promise<void> | undefined };
+  prove(shown: FormShown, answer: FormAnswer, heard: (kind: Identifier, status: FormStatus, wrong: boolean) => void): FormProofs;
   /** Sends what waits. */
   flush(): void;
 }
@@ -82,9 +86,8 @@ export function formEdge(edge: string, begun: Session): FormEdge {
       void display(shown, json({ prompt, surface: 'form:' + form.id, wording: hash, locale, page: pageAddress() }));
       return prompt;
     },
-    record({ form, locale, hash, doc }, { who, decisions, took, prompt, trap }, heard) {
+    prove({ form, locale, hash, doc }, { who, decisions, took, prompt, trap }, heard) {
       const fresh = doc && !known[hash] && doc;
-      const wait = sending || fresh;
       if (USES_YOURS && fresh && !told[rest(fresh)]) {
         told[rest(fresh)] = async (answer) => {
           known[hash] = !!answer?.ok;
@@ -94,7 +97,8 @@ export function formEdge(edge: string, begun: Session): FormEdge {
       }
       const yes = Object.keys(decisions);
       const method = every(yes, (id) => decisions[id]!) ? 'accept_all' : every(yes, (id) => !decisions[id]) ? 'reject_all' : 'custom';
-      let proofs = '';
+      let ids = '';
+      let lines = '';
       each(Object.keys(who) as Identifier[], (kind) => {
         const id = uuid(Date.now());
         const body: ConsentPost = {
@@ -112,11 +116,18 @@ export function formEdge(edge: string, begun: Session): FormEdge {
           heard(kind, status, wrong);
           document.dispatchEvent(new CustomEvent('consentd:form', { detail: { form: form.id, proof, decisions, status } }));
         };
-        proofs += (proofs && ' ') + id;
-        sent.add(line);
+        ids += (ids && ' ') + id;
+        lines += (lines && '\n') + line;
       });
-      const all = flush();
-      return { proofs, sent: wait ? all : undefined };
+      return {
+        ids,
+        ready: () => (USES_YOURS && (sending || (doc && !known[hash])) ? flush() : undefined),
+        send() {
+          if (lines) sent.add(lines);
+          lines = '';
+          void flush();
+        },
+      };
     },
   };
 }

@@ -94,11 +94,12 @@ export function formOurs(place: HTMLElement, form: FormSite, speaks: LocaleText,
       }),
       patience,
     );
-    edge.record(shown, { who, decisions: ask.decisions(), prompt, trap: trap.value, took: Date.now() - since }, (kind, status, wrong) => {
+    const proofs = edge.prove(shown, { who, decisions: ask.decisions(), prompt, trap: trap.value, took: Date.now() - since }, (kind, status, wrong) => {
       came[kind] = status;
       if (wrong) ask.fail(kind);
       if (every(kinds, (k) => !!came[k])) settle();
     });
+    proofs.send();
   }
 
   el.onsubmit = guard((e: SubmitEvent) => {

@@ -1,9 +1,9 @@
 import site from 'consentd:site';
 import { each } from './each';
 import { formBoxes } from './formBoxes';
-import { formCanonical } from './formCanonical';
 import { formIdentifier } from './formIdentifier';
 import { formWords } from './formWords';
+import { json } from './json';
 import type { FormSite } from './types';
 
 /** A place of the document, and the words gathered for it. */
@@ -105,7 +105,7 @@ export function formWording(el: HTMLFormElement, form: FormSite, locale: string,
   });
   const button = pressed ?? el.querySelector<HTMLElement>('[type=submit],[type=image],button:not([type])');
   const label = { words: button instanceof HTMLInputElement ? button.value || button.alt : button ? formWords(button, new Map(), new Set()) : '' };
-  return formCanonical({
+  return json({
     'buttons': { 'submit': tidy(label, button) },
     'controller': { 'contact': site.controller[1], 'name': site.controller[0] },
     'fields': shownFields[0] && shownFields,

@@ -39,6 +39,10 @@ export function forms(url: string, text: LocaleText, begun: Session): void {
 
   const scan = guard(() => each(document.querySelectorAll<HTMLElement>('[data-consentd-form]'), (el) => found.has(el) || guard(meet)(el)));
   new MutationObserver(scan).observe(document, { childList: true, subtree: true });
-  if (USES_YOURS) addEventListener('submit', guard((e: SubmitEvent) => found.get(e.target!)?.submit?.(e)), true);
+  if (USES_YOURS) {
+    addEventListener('submit', guard((e: SubmitEvent) => found.get(e.target!)?.submit?.(e)), true);
+    addEventListener('formdata', guard((e: FormDataEvent) => found.get(e.target!)?.taken?.()), true);
+    begun.submitted = (form) => found.get(form)?.submitted?.();
+  }
   scan();
 }

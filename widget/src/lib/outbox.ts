@@ -5,7 +5,7 @@ import { uuid } from './uuid';
 
 /** Choices on their way to the edge. */
 export interface Outbox {
-  /** Takes the body of a consent; of a form, also a wording, which is then sent before the consents behind it. */
+  /** Takes the body of a consent, or several, one a line; of a form, also a wording, which is then sent before the consents behind it. */
   add(body: string): void;
   /** Sends what waits, oldest first. */
   flush(): Promise<void>;

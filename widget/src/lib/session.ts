@@ -35,6 +35,8 @@ export interface Session {
   set(some: Decisions): void;
   /** Takes over the choice of the account a token stands for; null: nobody is signed in any more. */
   identify?(token: string | null): void;
+  /** Records what a form of the page says, which the page has sent by a program of its own. */
+  submitted?(form: EventTarget): void;
 }
 
 /** Starts the session: asks unless a choice is in force, lets through what it allows, sends what waits. */
@@ -104,7 +106,7 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
 
   function settled(was: Decisions): void {
     let less = false;
-    each(asked, (id) => was[id] && !allowed(id) && (less = true));
+    if (USES_RELOAD) each(asked, (id) => was[id] && !allowed(id) && (less = true));
     if (complete(decided())) shown.clear();
     pass();
     tell();

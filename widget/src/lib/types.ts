@@ -133,8 +133,12 @@ export interface FormShown {
 export interface FormHandler {
   /** It came into view. */
   seen(): void;
-  /** It is about to be submitted by the page. */
+  /** It may be about to be submitted by the page. */
   submit?(e: SubmitEvent): void;
+  /** It is: the browser, or the page's own program, takes what stands in it. */
+  taken?(): void;
+  /** The page says that it is. */
+  submitted?(): void;
 }
 
 /** What pages written for tarteaucitron find in its place: they begin it themselves (consentd snippet). */
