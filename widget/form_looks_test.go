@@ -93,7 +93,7 @@ func TestFormGallery(t *testing.T) {
 			click(tab, inForm("#change"))
 			s.set(func(s *stand) {
 				s.refuse = func(w http.ResponseWriter, p post) bool {
-					http.Error(w, `{"code":"looks_automated"}`, 422)
+					http.Error(w, `{"code":"looks_automated"}`, http.StatusUnprocessableEntity)
 					return true
 				}
 			})
@@ -158,7 +158,10 @@ func TestFormAccessibility(t *testing.T) {
 	everywhere("mailbox")
 	click(tab, inForm("#change"))
 	s.set(func(s *stand) {
-		s.refuse = func(w http.ResponseWriter, p post) bool { http.Error(w, `{}`, 422); return true }
+		s.refuse = func(w http.ResponseWriter, p post) bool {
+			http.Error(w, `{}`, http.StatusUnprocessableEntity)
+			return true
+		}
 	})
 	click(tab, inForm("[type=submit]"))
 	tab.Until(inForm("[role=status] .error"))

@@ -385,7 +385,7 @@ func TestTheEdgeMayNotTakeAWording(t *testing.T) {
 	s := newStand(t, input(t, formShop()), page{head: handled + listen, body: contact})
 	s.refuse = func(w http.ResponseWriter, p post) bool {
 		if p.Surface == "wordings" {
-			http.Error(w, `{"code":"too_many_wordings"}`, 422)
+			http.Error(w, `{"code":"too_many_wordings"}`, http.StatusUnprocessableEntity)
 		}
 		return p.Surface == "wordings"
 	}
