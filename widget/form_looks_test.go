@@ -75,7 +75,7 @@ func TestFormGallery(t *testing.T) {
 				s.refuse = func(w http.ResponseWriter, p post) bool {
 					if p.ID != "" {
 						<-release
-						http.Error(w, "{}", 503)
+						http.Error(w, "{}", http.StatusServiceUnavailable)
 					}
 					return p.ID != ""
 				}
