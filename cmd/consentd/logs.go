@@ -17,16 +17,13 @@ import (
 // openLogs seals the two logs of the ledger: near by in a directory beside it and in the ledger itself, far away in
 // ClickHouse.
 func (n *node) openLogs(ctx context.Context) error {
-	if n.flags.SealEvery < 0 {
-		return fmt.Errorf("--seal-every %v: a time lies between two signatures, like 1s", n.flags.SealEvery)
-	}
 	signers, fresh, err := logSigners(n.flags.logKeys(), n.flags.Edge)
 	if err != nil {
 		return err
 	}
 	o := evidence.Options{Edge: n.flags.Edge, Signers: signers, Fresh: fresh,
 		Proofs: n.ledger.Log(consent.StreamProofs), Publications: n.ledger.Log(consent.StreamWordings), Published: n.ledger,
-		Near: []evidence.Anchor{evidence.Directory{Path: n.flags.logs()}, n.ledger}, Every: n.flags.SealEvery, Now: n.ledger.Now, Log: n.log}
+		Near: []evidence.Anchor{evidence.Directory{Path: n.flags.logs()}, n.ledger}, Now: n.ledger.Now, Log: n.log}
 	if n.warehouse != nil {
 		o.Archive, o.Far = n.warehouse, []evidence.Anchor{n.warehouse}
 	}

@@ -213,7 +213,6 @@ func TestStartIsRefused(t *testing.T) {
 		{"a data directory in use", []string{"--addr", "127.0.0.1:0", "--data", held}, []string{"another consentd holds this data directory", "--data"}},
 		{"no directory of sites", []string{"--addr", "127.0.0.1:0", "--sites", filepath.Join(held, "nosites")}, []string{"--sites", "nosites"}},
 		{"a ClickHouse address that is none", []string{"--addr", "127.0.0.1:0", "--clickhouse", "http://x"}, []string{"--clickhouse", "clickhouse://"}},
-		{"signatures in the past", []string{"--addr", "127.0.0.1:0", "--seal-every=-1s"}, []string{"--seal-every -1s", "1s"}},
 		{"a network that is none", []string{"--addr", "127.0.0.1:0", "--trusted-proxies", "10.0.0.0/99"}, []string{"10.0.0.0/99", "10.0.0.0/8"}},
 		{"a country database that is not there", []string{"--addr", "127.0.0.1:0", "--geoip", filepath.Join(held, "none.mmdb")}, []string{"--geoip", "none.mmdb"}},
 		{"an option that is none, in the file", []string{"--config", file}, []string{"no such option: adr"}},
