@@ -87,20 +87,22 @@ func (b *bench) measure(ctx context.Context, t target, o load.Options) (s sample
 // pair is one turn: the bare server, then the real one.
 type pair struct{ bare, real sample }
 
-// interleave measures bare and real in turns. Before each turn the real server must be idle: what it still
-// ships or compacts would slow the bare one down and flatter the ratio.
+// interleave measures bare and real in turns. Before each turn both servers must be idle: what one still ships or
+// compacts would slow the other one down.
 func (b *bench) interleave(ctx context.Context, bare, real target) ([]pair, error) {
 	pairs := make([]pair, b.rounds)
 	for i := range pairs {
-		if err := b.settle(ctx, real.pid); err != nil {
-			return nil, err
-		}
-		var err error
-		if pairs[i].bare, err = b.measure(ctx, bare, load.Options{}); err != nil {
-			return nil, err
-		}
-		if pairs[i].real, err = b.measure(ctx, real, load.Options{}); err != nil {
-			return nil, err
+		for _, turn := range []struct {
+			target, other target
+			sample        *sample
+		}{{bare, real, &pairs[i].bare}, {real, bare, &pairs[i].real}} {
+			err := b.settle(ctx, turn.other.pid)
+			if err == nil {
+				*turn.sample, err = b.measure(ctx, turn.target, load.Options{})
+			}
+			if err != nil {
+				return nil, err
+			}
 		}
 	}
 	return pairs, nil

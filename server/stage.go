@@ -21,8 +21,8 @@ type Look struct {
 	Ready   string       // JavaScript expression that is true once the wording is shown
 }
 
-// Stage gives a page for each published wording of a site (for a wording that is shown in several ways, each), and the handler that serves them. It is for a listener of
-// its own on this machine: what the scripts report there goes nowhere.
+// Stage gives a page for each way a published wording of a site is shown, and the handler that serves them. It is for a
+// listener of its own on this machine: what the scripts report there goes nowhere.
 func (s *Server) Stage(siteID string) (http.Handler, []Look, error) {
 	v, err := s.site(siteID)
 	if err != nil {

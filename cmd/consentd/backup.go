@@ -34,8 +34,8 @@ func (c *backupCmd) Run(ctx context.Context, s streams) error {
 	return nil
 }
 
-// adminHandler is the server's admin handler and, beside it, the backup, the pictures and erasing. A page in a browser on this machine
-// must not be able to ask for backups until the disk is full.
+// adminHandler is the server's admin handler and, beside it, the backup, the pictures and erasing. A page in a browser
+// on this machine must not be able to ask for backups until the disk is full.
 func (n *node) adminHandler(front http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", front)

@@ -14,17 +14,18 @@ import (
 	"time"
 
 	"github.com/consentd/consentd/storage/consent"
+	"github.com/consentd/consentd/storage/ledger"
 )
 
 // erasure forgets one subject of a site wherever this edge keeps something of it. Every step stands by itself and can
 // be repeated: who runs all of them again finishes what was interrupted.
 type erasure struct {
-	n      *node
-	site   string
-	key    consent.SubjectKey
-	scrub  bool
-	before uint64 // the ledger's proofs below it hold nothing any more
-	say    func(eraseLine)
+	n     *node
+	site  string
+	key   consent.SubjectKey
+	scrub bool
+	here  *ledger.Erased // what the ledger has forgotten; nil: nothing yet
+	say   func(eraseLine)
 }
 
 // eraseLine is a line of what POST /erase/{site} answers, as JSON, each as it happens. The last one has Step done: an
@@ -46,7 +47,7 @@ func (e *erasure) run(ctx context.Context) {
 		name string
 		do   func(context.Context) (said string, err error)
 	}{
-		{"opt-ins", e.requests}, {"mails", e.mails}, {"ledger", e.ledger}, {"ClickHouse", e.warehouse}, {"disk", e.disk},
+		{"opt-ins", e.requests}, {"mails", e.mails}, {"ledger", e.proofs}, {"ClickHouse", e.warehouse}, {"disk", e.disk},
 	} {
 		line := eraseLine{Step: step.name}
 		var err error
@@ -73,10 +74,13 @@ func (e *erasure) mails(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%d mails forgotten, waiting or given up", n), err
 }
 
-func (e *erasure) ledger(ctx context.Context) (string, error) {
+func (e *erasure) proofs(ctx context.Context) (string, error) {
 	done, err := e.n.ledger.Erase(ctx, e.site, e.key)
-	e.before = done.Before
-	return fmt.Sprintf("state forgotten; %d proofs lost their personal part", done.Proofs), err
+	if err != nil {
+		return "", err
+	}
+	e.here = &done
+	return fmt.Sprintf("state forgotten; %d proofs lost their personal part", done.Proofs), nil
 }
 
 // errNotErased begins what is said where rows of the person may be left.
@@ -87,7 +91,7 @@ func (e *erasure) warehouse(ctx context.Context) (string, error) {
 	switch {
 	case e.n.warehouse == nil:
 		return "", fmt.Errorf("%w: %w", errNotErased, e.n.noEngine)
-	case e.before == 0:
+	case e.here == nil:
 		return "", fmt.Errorf("%w: the ledger comes first", errNotErased)
 	}
 	if err := e.shipped(ctx); err != nil {
@@ -108,7 +112,7 @@ func (e *erasure) shipped(ctx context.Context) error {
 	defer cancel()
 	for tick := time.NewTicker(50 * time.Millisecond); ; {
 		c, err := e.n.ledger.Cursor(consent.StreamProofs)
-		if err != nil || c.Next >= e.before {
+		if err != nil || c.Next >= e.here.Before {
 			tick.Stop()
 			return err
 		}
@@ -118,7 +122,7 @@ func (e *erasure) shipped(ctx context.Context) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%d proofs wait to be shipped first", e.before-c.Next)
+			return fmt.Errorf("%d proofs wait to be shipped first", e.here.Before-c.Next)
 		}
 	}
 }

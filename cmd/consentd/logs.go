@@ -30,16 +30,25 @@ func (n *node) openLogs(ctx context.Context) error {
 	if n.keeper, err = evidence.Open(ctx, o); err != nil {
 		return err
 	}
-	sealing, stop := context.WithCancel(context.Background())
-	sealed := make(chan struct{})
-	go func() { defer close(sealed); n.keeper.Run(sealing) }()
-	n.later(func() error { stop(); <-sealed; return nil })
+	if n.flags.BenchUnlogged {
+		n.log.Warn("proofs are not logged and nothing is sealed: this is for the bench, and this data directory for nothing else")
+	} else {
+		n.later(n.sealLogs())
+	}
 	n.registry.MustRegister(sealedGauge(n.keeper, consent.StreamProofs), sealedGauge(n.keeper, consent.StreamWordings))
 	n.receipts, err = token.Open(token.Options{Dir: n.flags.receiptKeys(), Log: n.log})
 	if err == nil {
 		n.later(n.receipts.Close)
 	}
 	return err
+}
+
+// sealLogs seals until the function it returns is called.
+func (n *node) sealLogs() (stop func() error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	sealed := make(chan struct{})
+	go func() { defer close(sealed); n.keeper.Run(ctx) }()
+	return func() error { cancel(); <-sealed; return nil }
 }
 
 // sealedGauge shows how far a log is signed; beside consentd_ledger_entries it says how far behind that is.

@@ -49,8 +49,10 @@ func (l *Ledger) append(ctx context.Context, p *consent.Proof, notes []Note) (Re
 	r.proof, r.notes = p, notes
 	r.digest = p.Digest()
 	r.entry = consent.AppendProof(r.entry[:0], p)
-	r.scratch = p.AppendFacts(append(r.scratch[:0], leafPrefix))
-	r.leaf = sha256.Sum256(r.scratch)
+	if !l.opt.Unlogged {
+		r.scratch = p.AppendFacts(append(r.scratch[:0], leafPrefix))
+		r.leaf = sha256.Sum256(r.scratch)
+	}
 	return l.submit(ctx, r)
 }
 

@@ -97,6 +97,10 @@ type Options struct {
 	Log     *slog.Logger          // default slog.Default()
 	Metrics prometheus.Registerer // nil: no metrics
 
+	// Unlogged keeps proofs out of the log, for the bench alone: to see what the log costs. Dir has to be new, and is of
+	// no use afterwards: no Open takes it again.
+	Unlogged bool
+
 	fs     vfs.FS // tests: a crashable or failing disk
 	noSync bool   // tests: the negative control, which must lose proofs
 }

@@ -448,6 +448,28 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// A directory whose log has gaps is never taken for a ledger, and no ledger gets gaps.
+func TestADirectoryWithoutTheLogIsForTheBenchAlone(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, Options{Dir: dir, Unlogged: true})
+	for range 300 { // more than a tile
+		mustAppend(t, l, proof(l, 1, consent.MethodAcceptAll, true))
+	}
+	wantStatus(t, l, 1, consent.StatusGranted)
+	l.Close()
+	for _, unlogged := range []bool{false, true} {
+		if _, err := Open(Options{Dir: dir, Unlogged: unlogged}); !errors.Is(err, ErrLayout) {
+			t.Errorf("taken again, unlogged %v: %v, want ErrLayout", unlogged, err)
+		}
+	}
+	good := t.TempDir()
+	open(t, Options{Dir: good}).Close()
+	if _, err := Open(Options{Dir: good, Unlogged: true}); !errors.Is(err, ErrLayout) {
+		t.Errorf("a ledger: %v, want ErrLayout", err)
+	}
+	open(t, Options{Dir: good})
+}
+
 // smallDisk is a disk with as little space as the test says.
 type smallDisk struct {
 	vfs.FS

@@ -38,16 +38,29 @@ func (l *Ledger) recover() (*sequencer, error) {
 	return s, nil
 }
 
+// unlogged is the layout of a directory whose log has gaps: no program reads it.
+const unlogged = 0xff
+
+func (l *Ledger) layout() byte {
+	if l.opt.Unlogged {
+		return unlogged
+	}
+	return layout
+}
+
 func (l *Ledger) checkMeta() error {
 	v, err := l.get(metaKey("layout"))
 	if errors.Is(err, ErrNotFound) {
 		b := l.db.NewBatch()
-		b.Set(metaKey("layout"), []byte{layout}, nil)
+		b.Set(metaKey("layout"), []byte{l.layout()}, nil)
 		b.Set(metaKey("edge"), []byte(l.opt.Edge), nil)
 		return b.Commit(pebble.Sync)
 	}
 	if err != nil {
 		return err
+	}
+	if l.opt.Unlogged {
+		return fmt.Errorf("%w: without the log only a new directory is taken", ErrLayout)
 	}
 	if len(v) != 1 || v[0] != layout {
 		return fmt.Errorf("%w: layout %v, this program reads %d", ErrLayout, v, layout)

@@ -289,7 +289,7 @@ func (s *sequencer) addProof(r *request) error {
 	if err := s.fold(r.proof, seq); err != nil {
 		return err
 	}
-	if err := s.addNotes(r); err != nil {
+	if err := s.addNotes(r); err != nil || s.l.opt.Unlogged {
 		return err
 	}
 	return s.grow(consent.StreamProofs, r.leaf)
