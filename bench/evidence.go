@@ -32,7 +32,7 @@ func (b *bench) evidence(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		targets[i] = target{name, c.Addr, c.PID(), rig.NewChoice("/v1/sites/"+rig.Site+"/consents", c.Addr.String(), shown).Request, []int{201}}
+		targets[i] = edge(name, c, rig.NewChoice("/v1/sites/"+rig.Site+"/consents", c.Addr.String(), shown).Request, 201)
 	}
 	pairs, err := b.interleave(ctx, targets[0], targets[1])
 	if err != nil {
