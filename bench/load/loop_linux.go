@@ -137,7 +137,6 @@ func (w *worker) drop(c *conn) {
 func (w *worker) runLoop(r run) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	hurry()
 	w.begin(r)
 	if err := w.startTimer(); err != nil {
 		return err
@@ -157,14 +156,6 @@ func (w *worker) runLoop(r run) error {
 	}
 	w.finish()
 	return nil
-}
-
-// hurry lets the calling thread go first, where the system allows it (root): it stands for many machines that would
-// not share processors with the server, so that an answer must not wait here to be read. The thread is one of a pool
-// and keeps its haste; everything else in this process is idle while it runs.
-func hurry() {
-	const first = -20
-	unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), first) // without it latencies are a little worse than they are
 }
 
 func (w *worker) begin(r run) {
