@@ -361,9 +361,8 @@ func TestWhatTheCentreSaysOfAStanding(t *testing.T) {
 			}
 		}
 	}
-	path := who(granted)
 	k.clock.advance(3*365*24*time.Hour + time.Hour)
-	path = "/p/" + k.token(link.Token{Kind: link.Centre, Site: "atelier", Subject: k.keyOf(granted), SubjectKind: consent.KindEmail, Expires: k.ledger.Now() + 1000})
+	path := "/p/" + k.token(link.Token{Kind: link.Centre, Site: "atelier", Subject: k.keyOf(granted), SubjectKind: consent.KindEmail, Expires: k.ledger.Now() + 1000})
 	if r := k.get(path); !strings.Contains(r.body, "expiré depuis") {
 		t.Error("three years later", r.body)
 	}
