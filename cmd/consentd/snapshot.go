@@ -5,13 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -254,22 +252,13 @@ Example: consentd snapshot --site shop`
 }
 
 func (c *snapshotCmd) Run(ctx context.Context, s streams) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+c.Admin+"/snapshot/"+url.PathEscape(c.Site), nil)
-	if err != nil {
-		return err
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("asking the server at %s (is it running, is this its --admin address?): %w", c.Admin, err)
-	}
-	defer res.Body.Close()
-	b, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))
+	body, err := askAdmin(ctx, http.MethodPost, c.Admin, "/snapshot/"+url.PathEscape(c.Site), nil)
 	if err != nil {
 		return err
 	}
 	var answer struct{ Taken int }
-	if res.StatusCode != http.StatusOK || json.Unmarshal(b, &answer) != nil {
-		return fmt.Errorf("the server answers %d: %s", res.StatusCode, strings.TrimSpace(string(b)))
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return fmt.Errorf("reading the server's answer: %w", err)
 	}
 	fmt.Fprintln(s.out, answer.Taken, "pictures taken")
 	return nil
