@@ -47,12 +47,20 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
     return decisions;
   };
   const asked = Object.keys(all(false));
-  const shown = stage(text, open, withdraw, granted);
+  const shown = stage(
+    text,
+    { accept: () => agree('banner'), refuse: () => decide('banner', 'reject_all', all(false)), choose: open },
+    () => displayed('banner'),
+    withdraw,
+    granted,
+  );
   const sent = outbox(storageKey + '_outbox', edge);
   const prompts: { [surface: string]: string } = {}; // ids of this page's displays
   let person!: SignedIn; // where the site has identify
   if (USES_IDENTIFY) person = signedIn(edge);
   let kept = readChoice(USES_DOMAIN);
+  // A choice that only the cookie still has: looked for without making the page wait, where the browser can.
+  const looked = !USES_DOMAIN && !kept && window.cookieStore?.get(storageKey);
 
   const choice = () => (USES_IDENTIFY && person.choice()) || (kept?.print === site.print ? kept : undefined);
   const decided = (): Decisions => choice()?.decisions ?? {};
@@ -123,17 +131,6 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
     if (USES_SIGNALS) signals(allowed, choice() ? 'update' : 'default', choice()?.decisions);
   }
 
-  function ask(): void {
-    shown.showBanner(
-      {
-        accept: () => agree('banner'),
-        refuse: () => decide('banner', 'reject_all', all(false)),
-        choose: open,
-      },
-      () => displayed('banner'),
-    );
-  }
-
   function open(): void {
     shown.showPreferences(decided(), {
       accept: () => agree('preferences'),
@@ -177,16 +174,14 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
     }
     if (USES_GPC && !choice() && navigator.globalPrivacyControl) decide('signal', 'reject_all', all(false));
     if (complete(decided())) shown.clear();
-    else ask();
+    else shown.showBanner();
   }
 
   tell();
   pass();
-  // A choice that only the cookie still has: looked for without making the page wait, where the browser can.
   const start = guard(begin);
-  const cookies: CookieStore | undefined = window.cookieStore;
-  if (!USES_DOMAIN && !choice() && cookies) {
-    cookies.get(storageKey).then(start, start);
+  if (looked) {
+    looked.then(start, start);
     shown.prepare(); // while another process looks
   } else start(!choice());
   later(() => {
@@ -205,7 +200,7 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
         const was = decided();
         if (!(await person.become(token))) return;
         settled(was);
-        if (!complete(decided())) ask();
+        if (!complete(decided())) shown.showBanner();
       }),
     }),
     get: choice,

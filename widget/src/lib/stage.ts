@@ -8,10 +8,9 @@ import type { Decisions, LocaleText, Surface } from './types';
 
 /** What stands on the screen. */
 export interface Stage {
-  /** Makes ready what every surface needs. It is done by itself, too, but then somebody waits for it. */
+  /** Builds the banner that may have to be shown. It is done by itself, too, but then somebody waits for it. */
   prepare(): void;
-  /** Shows the banner with the next frame, and tells when it is there. */
-  showBanner(actions: BannerActions, there: () => void): void;
+  showBanner(): void;
   showPreferences(decided: Decisions, actions: PreferencesActions): void;
   /** The surface in front. */
   front(): Surface | false | undefined;
@@ -19,34 +18,60 @@ export interface Stage {
 }
 
 /**
- * Builds surfaces in a shadow root at the start of the document, which exists only while something is shown. Where the
- * site wants a button that leads to reopen, it is there once the banner is not: also behind the preferences, which give
- * the focus back to it. While granted says that something is agreed to, refusing everything stands beside it: what took
- * one press to give takes one to take back (GDPR art. 7(3)).
+ * Builds surfaces in a shadow root at the start of the document, which exists only while something is shown, and tells
+ * when the frame comes that has the banner. Where the site wants a button that leads back, it is there once the banner
+ * is not: also behind the preferences, which give the focus back to it. While granted says that something is agreed to,
+ * refusing everything stands beside it: what took one press to give takes one to take back (GDPR art. 7(3)).
  */
-export function stage(text: LocaleText, reopen: () => void, withdraw: () => void, granted: () => boolean): Stage {
+export function stage(
+  text: LocaleText,
+  on: BannerActions,
+  there: () => void,
+  withdraw: () => void,
+  granted: () => boolean,
+): Stage {
   let host: HTMLElement | undefined;
   let root: ShadowRoot;
   let first: HTMLElement | undefined;
   let dialog: HTMLDialogElement | undefined;
-  let place: (() => void) | undefined; // puts up the banner that is still to come
   let small: HTMLElement | undefined;
   let undo: HTMLElement | undefined;
 
-  function prepare(): void {
+  function ground(): void {
     if (!host) ({ host, root } = shadow('consentd-widget', text));
   }
 
+  function prepare(): void {
+    ground();
+    first ??= banner(text, on);
+  }
+
   function raise(): ShadowRoot {
-    prepare();
+    ground();
     if (!host!.isConnected) parent().prepend(host!);
     return root;
+  }
+
+  /** Puts up the banner that is still to come. */
+  function place(): void {
+    const shown = first;
+    // Preferences the page has asked for stand alone until they close.
+    if (!shown || shown.isConnected || dialog) return;
+    raise().prepend(shown);
+    if (USES_MODAL) {
+      const modal = shown as HTMLDialogElement;
+      modal.oncancel = (e) => e.preventDefault();
+      modal.onclose = () => modal.isConnected && modal.showModal(); // browsers let a second Esc through
+      modal.showModal();
+    }
+    // A tab nobody looks at has no frames, and asks nobody.
+    requestAnimationFrame(guard(() => first === shown && there()));
   }
 
   function lower(): void {
     if (first || dialog) return;
     if (USES_REOPEN) {
-      if (!small) raise().append((small = element('aside', {}, button('reopen', text.reopen!, reopen))));
+      if (!small) raise().append((small = element('aside', {}, button('reopen', text.reopen!, on.choose))));
       undo?.remove();
       if (granted()) small.append((undo = button('withdraw', text.refuse, takeBack)));
     } else {
@@ -62,25 +87,9 @@ export function stage(text: LocaleText, reopen: () => void, withdraw: () => void
 
   return {
     prepare,
-    showBanner(actions, there) {
-      if (first) return;
-      const shown = (first = banner(text, actions));
+    showBanner() {
       prepare();
-      // Styles and layout get a task of their own, the frame's; a tab nobody looks at has no frames, and asks nobody.
-      place = () => {
-        if (dialog) return; // preferences the page has asked for stand alone until they close
-        place = undefined;
-        if (first !== shown) return;
-        raise().prepend(shown);
-        if (USES_MODAL) {
-          const modal = shown as HTMLDialogElement;
-          modal.oncancel = (e) => e.preventDefault();
-          modal.onclose = () => modal.isConnected && modal.showModal(); // browsers let a second Esc through
-          modal.showModal();
-        }
-        there();
-      };
-      requestAnimationFrame(guard(() => place?.()));
+      place();
     },
     showPreferences(decided, actions) {
       if (dialog) return;
@@ -89,7 +98,7 @@ export function stage(text: LocaleText, reopen: () => void, withdraw: () => void
       opened.onclose = () => {
         opened.remove();
         dialog = undefined;
-        place?.();
+        place();
         lower();
       };
       opened.showModal();
