@@ -57,7 +57,7 @@ preferencesModal: {title: "Choisir", acceptAllBtn: "Tout accepter", acceptNecess
 const watch = `window.cost = {shift: 0, press: 0};
 new PerformanceObserver(l => { for (const e of l.getEntries()) if (!e.hadRecentInput) cost.shift += e.value; }).observe({type: "layout-shift", buffered: true});
 new PerformanceObserver(l => { for (const e of l.getEntries()) if (e.name === "click") cost.press = e.duration; }).observe({type: "event", durationThreshold: 16, buffered: true});
-(function look() { const b = SHOWN; if (b?.getClientRects().length && b.checkVisibility({opacityProperty: true, visibilityProperty: true})) { if (!cost.shown) { cost.shown = -1; requestAnimationFrame(() => setTimeout(() => { cost.shown = performance.now(); cost.nodes = b.querySelectorAll("*").length + 1; })); } } else requestAnimationFrame(look); })();`
+(function look() { const b = SHOWN; if (b?.getClientRects().length && b.checkVisibility({opacityProperty: true, visibilityProperty: true})) { cost.shown = performance.now(); cost.nodes = b.querySelectorAll("*").length + 1; } else requestAnimationFrame(() => setTimeout(look)); })();`
 
 // cost is what one visit cost. Times are in ms.
 type cost struct {

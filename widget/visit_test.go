@@ -73,6 +73,34 @@ func TestFirstVisitShowsTheBannerAndReportsOnePrompt(t *testing.T) {
 	quiet(t, tab)
 }
 
+// A tab nobody looks at has no frames: whoever closes it, or chooses in another one, was not asked there.
+func TestATabNobodyLooksAtAsksNobody(t *testing.T) {
+	s := newStand(t, input(t, shop()), page{body: gated})
+	tab := newTab(t)
+	tab.BeforeScripts(`const frames = []; window.requestAnimationFrame = f => frames.push(f); window.look = () => { for (const f of frames.splice(0)) f(0); }`)
+	tab.Open(s.site.URL + "/rayon")
+	tab.BannerShown()
+	idle := func() {
+		t.Helper()
+		widgettest.Eval[bool](tab, `new Promise(done => setTimeout(() => requestIdleCallback(() => done(true)), 100))`)
+	}
+	idle()
+	got(t, s, &s.prompts, 0)
+	widgettest.Eval[bool](tab, `(look(), true)`)
+	got(t, s, &s.prompts, 1)
+
+	tab.Reload()
+	tab.BannerShown()
+	other := tab.Second()
+	other.Open(s.site.URL + "/rayon")
+	other.Press("#refuse")
+	tab.NothingShown()
+	widgettest.Eval[bool](tab, `(look(), true)`)
+	idle()
+	got(t, s, &s.consents, 1)
+	got(t, s, &s.prompts, 2)
+}
+
 func TestRefusing(t *testing.T) {
 	s, tab := visit(t, page{body: gated, lang: "fr-CA"})
 	tab.Press("#refuse")
