@@ -53,11 +53,11 @@ preferencesModal: {title: "Choisir", acceptAllBtn: "Tout accepter", acceptNecess
 }
 
 // watch notes what a banner costs, from before the first script of the page. A banner is shown when a frame that
-// holds it has been handed over.
+// began with it has been handed over.
 const watch = `window.cost = {shift: 0, press: 0};
 new PerformanceObserver(l => { for (const e of l.getEntries()) if (!e.hadRecentInput) cost.shift += e.value; }).observe({type: "layout-shift", buffered: true});
 new PerformanceObserver(l => { for (const e of l.getEntries()) if (e.name === "click") cost.press = e.duration; }).observe({type: "event", durationThreshold: 16, buffered: true});
-(function look() { const b = SHOWN; if (b?.getClientRects().length && b.checkVisibility({opacityProperty: true, visibilityProperty: true})) { cost.shown = performance.now(); cost.nodes = b.querySelectorAll("*").length + 1; } else requestAnimationFrame(() => setTimeout(look)); })();`
+(function look(b) { if (b?.getClientRects().length && b.checkVisibility({opacityProperty: true, visibilityProperty: true})) { cost.shown = performance.now(); cost.nodes = b.querySelectorAll("*").length + 1; } else requestAnimationFrame(() => { const b = SHOWN; setTimeout(() => look(b)); }); })();`
 
 // cost is what one visit cost. Times are in ms.
 type cost struct {
