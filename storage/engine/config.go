@@ -79,6 +79,7 @@ var usersConfig = template.Must(template.New("users").Parse(`<clickhouse>
       <networks><ip>127.0.0.1</ip></networks><profile>reader</profile><quota>default</quota>
       <grants><query>GRANT SELECT, SHOW ON *.*</query></grants>
     </` + readerName + `>
+    {{.ExtraUsers}}
   </users>
 </clickhouse>
 `))
@@ -89,6 +90,7 @@ func writeConfig(o Options, conn Connection) error {
 		"Dir":          escape(o.Dir),
 		"MemoryBytes":  o.MemoryBytes,
 		"ExtraConfig":  o.ExtraConfig,
+		"ExtraUsers":   o.ExtraUsers,
 		"PasswordHash": hash(conn.Password),
 		"ReaderHash":   hash(conn.ReaderPassword),
 	}

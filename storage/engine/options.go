@@ -27,6 +27,9 @@ type Options struct {
 	// Distributed tables. Usually empty.
 	ExtraConfig string
 
+	// ExtraUsers is XML put inside the <users> of the server, such as one that other servers log in as. Usually empty.
+	ExtraUsers string
+
 	// Log receives starts, deaths and restarts. What ClickHouse itself has to say is in engine.log in Dir, at
 	// most 8 MB of it: it may quote queries, so it stays beside the data. Nil means slog.Default().
 	Log *slog.Logger

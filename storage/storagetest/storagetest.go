@@ -7,6 +7,7 @@
 // # Files
 //
 //	storagetest.go  Main and Database: one engine per test binary, one database per test; engines to kill
+//	cluster.go      Cluster: two shards and a server that knows them
 //	proxy.go        Proxy: a TCP link that refuses, cuts, swallows, stalls and heals
 //	generate.go     Generator: deterministic proofs, prompts and wordings
 //	poll.go         Eventually: wait for a condition with a deadline
@@ -64,7 +65,7 @@ func (k *Kit) Engine(t testing.TB) *engine.Engine {
 	defer k.mu.Unlock()
 	if k.eng == nil && k.err == nil {
 		if k.dir, k.err = os.MkdirTemp("", "consentd-engine-"); k.err == nil {
-			k.eng, k.err = start(k.dir)
+			k.eng, k.err = start(engine.Options{Dir: k.dir})
 		}
 	}
 	if k.err != nil {
@@ -76,7 +77,13 @@ func (k *Kit) Engine(t testing.TB) *engine.Engine {
 // OwnEngine starts an engine for one test, to be killed in it.
 func OwnEngine(t testing.TB) *engine.Engine {
 	t.Helper()
-	e, err := start(t.TempDir())
+	return ownEngine(t, engine.Options{})
+}
+
+func ownEngine(t testing.TB, o engine.Options) *engine.Engine {
+	t.Helper()
+	o.Dir = t.TempDir()
+	e, err := start(o)
 	if err != nil {
 		t.Fatalf("the tests need the real ClickHouse (npm ci in storage/engine): %v", err)
 	}
@@ -98,10 +105,11 @@ func KillEngine(t testing.TB, e *engine.Engine) {
 	Eventually(t, time.Minute, "the engine is back", func() bool { return e.Connection().PID != pid && e.Health() == nil })
 }
 
-func start(dir string) (*engine.Engine, error) {
+func start(o engine.Options) (*engine.Engine, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	return engine.Open(ctx, engine.Options{Dir: dir, MemoryBytes: memory, Log: slog.New(slog.DiscardHandler)})
+	o.MemoryBytes, o.Log = memory, slog.New(slog.DiscardHandler)
+	return engine.Open(ctx, o)
 }
 
 func (k *Kit) close() error {

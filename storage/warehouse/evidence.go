@@ -150,7 +150,8 @@ func (w *Warehouse) erase(ctx context.Context, site string, places []Position) e
 		}
 		fmt.Fprintf(&list, "(fromUnixTimestamp64Milli(%d, 'UTC'), %s, %d)", p.At, quoted(p.Edge), p.Seq)
 	}
-	return w.conn.Exec(ctx, "ALTER TABLE consent_personal DELETE WHERE site = "+quoted(site)+" AND (recorded_at, edge, seq) IN ("+list.String()+") SETTINGS mutations_sync = 2")
+	return w.alter(ctx, "ALTER TABLE ", "consent_personal",
+		" DELETE WHERE site = "+quoted(site)+" AND (recorded_at, edge, seq) IN ("+list.String()+") SETTINGS mutations_sync = 2")
 }
 
 // quoted writes a string literal; statements that become mutations take no parameters.

@@ -1,9 +1,18 @@
 package warehouse
 
-import "github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+import (
+	"context"
+
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+)
 
 // Conn lets tests ask the server directly.
 func (w *Warehouse) Conn() driver.Conn { return w.conn }
+
+// Alter lets tests change a table where it is stored.
+func (w *Warehouse) Alter(ctx context.Context, before, table, after string) error {
+	return w.alter(ctx, before, table, after)
+}
 
 // Token makes every insert carry what f gives instead of a token of its own.
 func (w *Warehouse) Token(f func() string) { w.token = f }

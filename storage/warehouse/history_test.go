@@ -122,7 +122,7 @@ func TestAnErasedPersonLeavesTheFacts(t *testing.T) {
 	proofs := odd()
 	sendProofs(t, w, 0, proofs)
 	gone := proofs[0]
-	exec(t, w, "DELETE FROM consent_personal WHERE subject = unhex('"+gone.Personal.Subject.String()+"')")
+	alter(t, w, "DELETE FROM ", "consent_personal", " WHERE subject = unhex('"+gone.Personal.Subject.String()+"')")
 	got, err := w.Proof(t.Context(), gone.Site, gone.ID)
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
 //go:embed schema/*.sql
@@ -30,14 +31,14 @@ type migration struct {
 	sum        string // SHA-256 of the file, hex
 }
 
-const migrationsTable = `CREATE TABLE IF NOT EXISTS schema_migrations
-(
-    version    UInt32,
-    name       String,
-    sha256     String,
-    applied_at DateTime64(3, 'UTC') DEFAULT now64(3)
-)
-ENGINE = ReplacingMergeTree ORDER BY version`
+// role is what a server is to the schema, and the table in which it notes the files it has had.
+type role struct {
+	noted      string
+	statements func(s string) (string, error) // what it makes of a statement of a file; "" skips it
+}
+
+// alone is the server that holds everything.
+var alone = role{"schema_migrations", func(s string) (string, error) { return s, nil }}
 
 // Migrate creates the database and brings its tables to the newest schema. It may be called at every start,
 // and by several edges at the same moment: there is no lock to take, so every statement is idempotent, and an
@@ -46,19 +47,67 @@ ENGINE = ReplacingMergeTree ORDER BY version`
 func (w *Warehouse) Migrate(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, w.opt.Timeout)
 	defer cancel()
-	if err := w.createDatabase(ctx); err != nil {
-		return fmt.Errorf("creating database %s: %w", w.target.Database, err)
-	}
-	if err := w.conn.Exec(ctx, migrationsTable); err != nil {
-		return fmt.Errorf("creating schema_migrations: %w", err)
-	}
 	all, err := migrations(schemaFiles)
 	if err != nil {
 		return err
 	}
-	applied, err := w.applied(ctx)
+	if w.target.Cluster != "" {
+		return w.migrateCluster(ctx, all)
+	}
+	if err := w.createDatabase(ctx, w.conn, w.target.Addrs); err != nil {
+		return err
+	}
+	if err := w.checkEngine(ctx, w.conn, "MergeTree", "it holds the tables of a cluster: add ?cluster=NAME"); err != nil {
+		return err
+	}
+	return w.migrate(ctx, w.conn, all, alone)
+}
+
+// createDatabase goes through a connection of its own: the server refuses a connection to a database that
+// does not exist. A user who may not create databases is fine when it is there.
+func (w *Warehouse) createDatabase(ctx context.Context, conn driver.Conn, addrs []string) error {
+	if w.target.Database == "default" || conn.Ping(ctx) == nil {
+		return nil
+	}
+	without, err := w.connect(addrs, "")
 	if err != nil {
-		return fmt.Errorf("reading schema_migrations: %w", err)
+		return err
+	}
+	defer without.Close()
+	if err := without.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+w.target.Database); err != nil { // name checked by ParseURL
+		return fmt.Errorf("creating database %s: %w", w.target.Database, err)
+	}
+	return nil
+}
+
+// checkEngine looks whether a table that is there is of the kind this program would make.
+func (w *Warehouse) checkEngine(ctx context.Context, conn driver.Conn, kind, otherwise string) error {
+	rows, err := conn.Query(ctx, "SELECT engine FROM system.tables WHERE database = currentDatabase() AND name = 'consent_facts'")
+	if err != nil {
+		return fmt.Errorf("looking at the tables: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var engine string
+		if err := rows.Scan(&engine); err != nil {
+			return fmt.Errorf("looking at the tables: %w", err)
+		}
+		if !strings.HasSuffix(engine, kind) {
+			return fmt.Errorf("%w: in database %s, consent_facts is of engine %s; %s", ErrSchema, w.target.Database, engine, otherwise)
+		}
+	}
+	return rows.Err()
+}
+
+// migrate brings the tables of one server to the newest schema.
+func (w *Warehouse) migrate(ctx context.Context, conn driver.Conn, all []migration, r role) error {
+	if err := conn.Exec(ctx, "CREATE TABLE IF NOT EXISTS "+r.noted+` (version UInt32, name String, sha256 String, applied_at DateTime64(3, 'UTC') DEFAULT now64(3))
+		ENGINE = ReplacingMergeTree ORDER BY version`); err != nil {
+		return fmt.Errorf("creating %s: %w", r.noted, err)
+	}
+	applied, err := applied(ctx, conn, r.noted)
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", r.noted, err)
 	}
 	for _, m := range all {
 		if sum, ok := applied[m.version]; ok {
@@ -67,29 +116,16 @@ func (w *Warehouse) Migrate(ctx context.Context) error {
 			}
 			continue
 		}
-		if err := w.apply(ctx, m); err != nil {
+		if err := apply(ctx, conn, m, r); err != nil {
 			return fmt.Errorf("applying %s: %w", m.name, err)
 		}
+		w.opt.Log.Info("warehouse schema applied", "file", m.name)
 	}
 	return nil
 }
 
-// createDatabase goes through a connection of its own: the server refuses a connection to a database that
-// does not exist. A user who may not create databases is fine when it is there.
-func (w *Warehouse) createDatabase(ctx context.Context) error {
-	if w.target.Database == "default" || w.Ping(ctx) == nil {
-		return nil
-	}
-	conn, err := w.connect("")
-	if err != nil {
-		return err
-	}
-	defer conn.Close()
-	return conn.Exec(ctx, "CREATE DATABASE IF NOT EXISTS "+w.target.Database) // name checked by ParseURL
-}
-
-func (w *Warehouse) applied(ctx context.Context) (map[uint32]string, error) {
-	rows, err := w.conn.Query(ctx, "SELECT version, sha256 FROM schema_migrations FINAL")
+func applied(ctx context.Context, conn driver.Conn, noted string) (map[uint32]string, error) {
+	rows, err := conn.Query(ctx, "SELECT version, sha256 FROM "+noted+" FINAL")
 	if err != nil {
 		return nil, err
 	}
@@ -106,14 +142,20 @@ func (w *Warehouse) applied(ctx context.Context) (map[uint32]string, error) {
 	return applied, rows.Err()
 }
 
-func (w *Warehouse) apply(ctx context.Context, m migration) error {
+func apply(ctx context.Context, conn driver.Conn, m migration, r role) error {
 	for _, s := range m.statements {
-		if err := w.conn.Exec(ctx, s); err != nil {
+		s, err := r.statements(s)
+		if err != nil {
+			return err
+		}
+		if s == "" {
+			continue
+		}
+		if err := conn.Exec(ctx, s); err != nil {
 			return err
 		}
 	}
-	w.opt.Log.Info("warehouse schema applied", "file", m.name)
-	return w.conn.Exec(ctx, "INSERT INTO schema_migrations (version, name, sha256) VALUES ({version:UInt32}, {name:String}, {sum:String})",
+	return conn.Exec(ctx, "INSERT INTO "+r.noted+" (version, name, sha256) VALUES ({version:UInt32}, {name:String}, {sum:String})",
 		clickhouse.Named("version", m.version), clickhouse.Named("name", m.name), clickhouse.Named("sum", m.sum))
 }
 

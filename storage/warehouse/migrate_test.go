@@ -12,7 +12,7 @@ import (
 )
 
 func TestEightEdgesMigrateAnEmptyServerAtOnce(t *testing.T) {
-	url := kit.Database(t)
+	url := fresh(t)
 	const edges = 8
 	errs := make([]error, edges)
 	var wg sync.WaitGroup

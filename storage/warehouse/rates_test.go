@@ -169,7 +169,7 @@ func (v *world) send(t *testing.T, w *warehouse.Warehouse, n int) {
 func TestRatesEqualACountByHandHoweverOftenABatchComes(t *testing.T) {
 	w, v := open(t), newWorld()
 	for _, table := range []string{"consent_facts", "consent_personal", "prompts", "rates_hourly", "prompts_hourly"} {
-		exec(t, w, "SYSTEM STOP MERGES "+table)
+		alter(t, w, "SYSTEM STOP MERGES ", table, "")
 	}
 	v.send(t, w, 500)
 	v.check(t, w)
@@ -182,7 +182,7 @@ func TestRatesEqualACountByHandHoweverOftenABatchComes(t *testing.T) {
 	v.check(t, w)
 
 	for _, table := range []string{"consent_facts", "consent_personal", "prompts", "rates_hourly", "prompts_hourly"} {
-		exec(t, w, "SYSTEM START MERGES "+table)
+		alter(t, w, "SYSTEM START MERGES ", table, "")
 		optimize(t, w, table)
 	}
 	if n := count(t, w, "SELECT count() FROM consent_facts"); n != 4000 {

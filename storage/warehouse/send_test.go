@@ -21,7 +21,7 @@ func TestOnlyRowsThemselvesArePoison(t *testing.T) {
 	g := storagetest.NewGenerator(1)
 	t.Run("a violated constraint blames the rows, in words without their values", func(t *testing.T) {
 		w := open(t)
-		exec(t, w, "ALTER TABLE consent_facts ADD CONSTRAINT c CHECK country != 'QQ'")
+		alter(t, w, "ALTER TABLE ", "consent_facts", " ADD CONSTRAINT c CHECK country != 'QQ'")
 		proofs := g.Proofs(3)
 		proofs[1].Country = "QQ"
 		err := w.SendProofs(t.Context(), 0, proofs)

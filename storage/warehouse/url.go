@@ -23,6 +23,7 @@ type Target struct {
 	User, Password string
 	Database       string
 	TLS            *tls.Config // nil: plain TCP
+	Cluster        string      // name of a cluster of the server's configuration; "" is a single server
 }
 
 // Native ports of ClickHouse.
@@ -31,13 +32,18 @@ const (
 	portSecure = "9440"
 )
 
-// databaseName is what may follow the slash: it is written into CREATE DATABASE, where nothing can be bound.
-var databaseName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,62}$`)
+// databaseName is what may follow the slash: it is written into CREATE DATABASE, where nothing can be bound. The name
+// of a cluster is written into CREATE TABLE.
+var (
+	databaseName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,62}$`)
+	clusterName  = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$`)
+)
 
 // ParseURL reads clickhouse://[user[:password]@]host[:port][,host[:port]…][/database][?parameters].
 //
 // Defaults: user "default" without password, port 9000 (9440 with TLS), database "default". Parameters:
-// secure=true (TLS), skip_verify=true (any certificate; for tests), tls_server_name=NAME.
+// secure=true (TLS), skip_verify=true (any certificate; for tests), tls_server_name=NAME, cluster=NAME (tables spread
+// over the shards of a cluster, see cluster.go).
 func ParseURL(s string) (*Target, error) {
 	rest, ok := strings.CutPrefix(s, "clickhouse://")
 	if !ok {
@@ -90,8 +96,12 @@ func (t *Target) parameters(raw string) error {
 		case "skip_verify":
 			skip, err = strconv.ParseBool(q.Get(key))
 		case "tls_server_name":
+		case "cluster":
+			if t.Cluster = q.Get(key); !clusterName.MatchString(t.Cluster) {
+				return fmt.Errorf("%w: cluster %q is not letters, digits, _ and -", ErrURL, t.Cluster)
+			}
 		default:
-			return fmt.Errorf("%w: unknown parameter %q (secure, skip_verify, tls_server_name)", ErrURL, key)
+			return fmt.Errorf("%w: unknown parameter %q (secure, skip_verify, tls_server_name, cluster)", ErrURL, key)
 		}
 		if err != nil {
 			return fmt.Errorf("%w: %s is true or false", ErrURL, key)

@@ -48,6 +48,8 @@ func TestParseURLSaysWhatIsWrongWithoutThePassword(t *testing.T) {
 		"port zero":                  {"clickhouse://u:s3cret@ch:0/db", "port"},
 		"an unknown parameter":       {"clickhouse://u:s3cret@ch/db?secur=true", `"secur"`},
 		"a parameter of no truth":    {"clickhouse://u:s3cret@ch/db?secure=perhaps", "secure is true or false"},
+		"SQL in the cluster":         {"clickhouse://u:s3cret@ch/db?cluster=a'b", "cluster"},
+		"an empty cluster":           {"clickhouse://u:s3cret@ch/db?cluster=", "cluster"},
 		"skip_verify without TLS":    {"clickhouse://u:s3cret@ch/db?skip_verify=1", "need secure=true"},
 		"a database to be quoted":    {"clickhouse://u:s3cret@ch/a%20b", "database"},
 		"a database with a slash":    {"clickhouse://u:s3cret@ch/a/b", "database"},

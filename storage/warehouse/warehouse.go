@@ -16,6 +16,7 @@
 //	warehouse.go  Options, Open, Ping, Stats, Close
 //	url.go        clickhouse:// addresses
 //	migrate.go    the numbered schema/*.sql, applied at start
+//	cluster.go    the same schema spread over the shards of a cluster
 //	send.go       SendProofs, SendPrompts, SendWordings: one insert per table
 //	columns.go    rows turned into columns
 //	errors.go     which server errors blame the rows
@@ -48,6 +49,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -57,7 +59,8 @@ import (
 // Options of Open. Only URL is needed.
 type Options struct {
 	// URL is clickhouse://user:password@host:9000[,host2:9000…]/database, see ParseURL for its parameters.
-	// Secret. Several addresses are several doors to one set of tables (replicas); the first that answers is used.
+	// Secret. Several addresses are several doors to one set of tables (replicas, or servers of a cluster); the first
+	// that answers is used.
 	URL string
 
 	// Timeout bounds one insert or query, from connecting to the last byte. Default 60 s.
@@ -99,16 +102,16 @@ func Open(o Options) (*Warehouse, error) {
 		o.Log = slog.Default()
 	}
 	w := &Warehouse{opt: o, target: t, token: freshToken}
-	if w.conn, err = w.connect(t.Database); err != nil {
+	if w.conn, err = w.connect(t.Addrs, t.Database); err != nil {
 		return nil, err
 	}
 	return w, nil
 }
 
 // connect makes a pool on one database; nothing is dialled before the first use.
-func (w *Warehouse) connect(database string) (driver.Conn, error) {
+func (w *Warehouse) connect(addrs []string, database string) (driver.Conn, error) {
 	conn, err := clickhouse.Open(&clickhouse.Options{
-		Addr:             w.target.Addrs,
+		Addr:             addrs,
 		Auth:             clickhouse.Auth{Database: database, Username: w.target.User, Password: w.target.Password},
 		TLS:              w.target.TLS,
 		DialTimeout:      w.opt.DialTimeout,
@@ -118,6 +121,7 @@ func (w *Warehouse) connect(database string) (driver.Conn, error) {
 		ConnMaxLifetime:  time.Hour,
 		ConnOpenStrategy: clickhouse.ConnOpenInOrder,
 		Compression:      w.target.compression(),
+		Settings:         w.target.settings(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("opening warehouse: %w", err)
@@ -150,8 +154,8 @@ func (w *Warehouse) Stats(ctx context.Context) (*Stats, error) {
 	if err := w.conn.QueryRow(ctx, "SELECT version()").Scan(&s.Version); err != nil {
 		return nil, fmt.Errorf("reading server version: %w", err)
 	}
-	rows, err := w.conn.Query(ctx, `SELECT name, ifNull(total_rows, 0), ifNull(total_bytes, 0) FROM system.tables
-		WHERE database = currentDatabase() AND engine LIKE '%MergeTree'`)
+	rows, err := w.conn.Query(ctx, "SELECT name, ifNull(total_rows, 0), ifNull(total_bytes, 0) FROM "+w.target.everywhere("system.tables")+
+		" WHERE database = {database:String} AND engine LIKE '%MergeTree'", clickhouse.Named("database", w.target.Database))
 	if err != nil {
 		return nil, fmt.Errorf("reading table sizes: %w", err)
 	}
@@ -162,7 +166,9 @@ func (w *Warehouse) Stats(ctx context.Context) (*Stats, error) {
 		if err := rows.Scan(&name, &n, &b); err != nil {
 			return nil, fmt.Errorf("reading table sizes: %w", err)
 		}
-		s.Rows[name], s.Bytes[name] = n, b
+		name = strings.TrimSuffix(name, localSuffix)
+		s.Rows[name] += n
+		s.Bytes[name] += b
 	}
 	return s, rows.Err()
 }

@@ -15,10 +15,13 @@ var kit *storagetest.Kit
 
 func TestMain(m *testing.M) { storagetest.Main(m, func(k *storagetest.Kit) { kit = k }) }
 
+// fresh gives the address of a database no other test uses.
+var fresh = func(t testing.TB) string { return kit.Database(t) }
+
 // open gives a migrated warehouse in a database of its own.
 func open(t testing.TB) *warehouse.Warehouse {
 	t.Helper()
-	w := openAt(t, kit.Database(t))
+	w := openAt(t, fresh(t))
 	if err := w.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +48,15 @@ func sendProofs(t testing.TB, w *warehouse.Warehouse, first uint64, proofs []*co
 // optimize merges a table down to one part per partition.
 func optimize(t testing.TB, w *warehouse.Warehouse, table string) {
 	t.Helper()
-	exec(t, w, "OPTIMIZE TABLE "+table+" FINAL")
+	alter(t, w, "OPTIMIZE TABLE ", table, " FINAL")
+}
+
+// alter changes a table where it is stored.
+func alter(t testing.TB, w *warehouse.Warehouse, before, table, after string) {
+	t.Helper()
+	if err := w.Alter(context.Background(), before, table, after); err != nil {
+		t.Fatalf("%s%s%s: %v", before, table, after, err)
+	}
 }
 
 func exec(t testing.TB, w *warehouse.Warehouse, sql string, args ...any) {
