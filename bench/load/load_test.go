@@ -58,6 +58,14 @@ func TestClosedLoopCountsWhatTheServerCounted(t *testing.T) {
 	}
 }
 
+func TestEveryConnectionSendsHoweverShortTheRun(t *testing.T) {
+	addr := serve(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) })
+	r := runOnce(t, Options{Addr: addr, Conns: 3, Workers: 2, Request: get(addr), Want: []int{204}}, time.Nanosecond)
+	if r.Answered != 3 || r.Clean() != nil {
+		t.Errorf("%d answered over three connections: %v", r.Answered, r.Clean())
+	}
+}
+
 func TestOtherStatusesAreCountedApartAndNotTimed(t *testing.T) {
 	var n atomic.Uint64
 	addr := serve(t, func(w http.ResponseWriter, r *http.Request) {
