@@ -48,6 +48,7 @@ lint: $(WIDGET) ## gofmt, vet, staticcheck, tsc
 PROFILE = cmd/consentd/consentd.pgo
 
 build: ## make bin/consentd
+	@for try in 1 2 3; do $(GO) mod download && break; sleep 5; done
 	$(GO) build -trimpath -pgo=$(PROFILE) -ldflags '$(LDFLAGS)' -o bin/consentd ./cmd/consentd
 
 generate: ## write generated files anew (tests fail while they are stale)
@@ -61,26 +62,31 @@ fuzz: ## fuzz every parser for FUZZTIME each (default 30s)
 	  done; \
 	done
 
-$(ENGINE): storage/engine/package-lock.json
-	npm ci --no-audit --no-fund --prefix storage/engine
-	@touch $@
+# $(call npm,DIR,CHECK) installs what DIR locks, in three tries, until CHECK holds as well.
+npm = @for try in 1 2 3; do \
+	  npm ci --no-audit --no-fund --prefix $(1) && $(2) && touch $@ && exit 0; sleep 5; \
+	done; echo "npm does not get all that $(1) needs: is the registry reachable?" >&2; exit 1
+
+$(ENGINE): storage/engine/package-lock.json # the library is optional to npm, which leaves it out when its download fails
+	$(call npm,storage/engine,ls storage/engine/node_modules/@chdb/*/libchdb.so >/dev/null)
 
 $(WIDGET): widget/package-lock.json
-	npm ci --no-audit --no-fund --prefix widget
-	@touch $@
+	$(call npm,widget,true)
+
+APT = DEBIAN_FRONTEND=noninteractive apt-get -qq -o Acquire::Retries=5 -o DPkg::Lock::Timeout=300
 
 chromium:
 	@if [ -n "$$CONSENTD_CHROMIUM" ] || command -v chromium chromium-browser google-chrome >/dev/null; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  echo "installing Chromium for the browser tests"; \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	  $(APT) update && $(APT) install -y chromium >/dev/null; \
 	else \
 	  echo "The browser tests need Chromium: install the package chromium, or set CONSENTD_CHROMIUM to its path." >&2; exit 1; \
 	fi
 
 jq:
 	@command -v jq >/dev/null && exit 0; \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq jq >/dev/null; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(APT) update && $(APT) install -y jq >/dev/null; \
 	else echo "One test checks evidence by hand and needs jq: install it." >&2; exit 1; fi
 
 clean: ## remove what was built and installed (data stays)

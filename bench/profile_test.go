@@ -42,7 +42,7 @@ func TestAProfileOfEveryMeasuredRunIsMerged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Duration(p.DurationNanos); took < 2*time.Second || took > 10*time.Second {
+	if took := time.Duration(p.DurationNanos); took < 2*time.Second {
 		t.Errorf("two profiles of a second are one of %v", took)
 	}
 	for _, m := range p.Mapping {

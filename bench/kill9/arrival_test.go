@@ -73,18 +73,20 @@ func TestWhatNeverArrivesIsNamedSoon(t *testing.T) {
 }
 
 func TestRowsThatKeepComingAreWaitedFor(t *testing.T) {
-	const stall = 2 * time.Second
+	const stall, pace = 20 * time.Second, time.Second // one send, however slow, is no stall
 	w, _ := opened(t)
 	proofs := storagetest.NewGenerator(1).Proofs(1000)
 	arrived := make(chan error, 1)
 	go func() { arrived <- awaitTables(t.Context(), w, 1000, stall) }()
 	seq := 0
-	for start := time.Now(); time.Since(start) < 2*stall && seq < 900; seq += 20 { // a pace, so that it takes longer than stall
+	start := time.Now()
+	for n := 1; time.Since(start) < stall*5/4; n++ { // a pace, so that it takes longer than stall
 		send(t, w, proofs, seq, seq+20)
+		seq += 20
 		select {
 		case err := <-arrived:
 			t.Fatalf("given up after %v with seq %d on its way: %v", time.Since(start), seq, err)
-		case <-time.After(stall / 10):
+		case <-time.After(time.Until(start.Add(time.Duration(n) * pace))):
 		}
 	}
 	send(t, w, proofs, seq, 1000)

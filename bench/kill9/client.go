@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/consentd/consentd/bench/load"
@@ -50,8 +51,9 @@ func dial(ctx context.Context, addr netip.AddrPort) (*client, error) {
 	return &client{Conn: conn, answer: load.Response{Keep: true}}, nil
 }
 
-// sendNew records one new choice after the other until the connection breaks, which is when the server dies.
-func (c *client) sendNew(choice rig.Choice, r *rand.PCG) {
+// sendNew records one new choice after the other until the connection breaks, which is when the server dies. It counts
+// into acks.
+func (c *client) sendNew(choice rig.Choice, r *rand.PCG, acks *atomic.Int64) {
 	request := bytes.Clone(choice.Bytes)
 	for c.odd == "" {
 		choice.Patch(r, request)
@@ -61,6 +63,7 @@ func (c *client) sendNew(choice rig.Choice, r *rand.PCG) {
 			return
 		case status == statusCreated:
 			c.acked = append(c.acked, sent{idOf(choice, request), seq, bytes.Clone(request)})
+			acks.Add(1)
 		case status == statusBusy:
 			c.refused++
 		default:

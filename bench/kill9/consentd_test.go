@@ -1,12 +1,15 @@
 package kill9
 
 import (
+	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/consentd/consentd/bench/rig"
+	"github.com/consentd/consentd/storage/storagetest"
 )
 
 // TestFiftyKillsLoseNothingAcknowledged is the promise on the real program and the real ClickHouse; `make kill9`
@@ -20,9 +23,19 @@ func TestFiftyKillsLoseNothingAcknowledged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { // the engine of a killed program may still write while its directory is removed
+		f, err := os.Open(filepath.Join(c.Data(), "engine", "engine.lock"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		storagetest.Eventually(t, time.Minute, "the engine is gone too", func() bool {
+			return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil
+		})
+	})
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	r, err := Run(t.Context(), Options{Server: &Consentd{C: c}, Cycles: 50, Seed: seed, Say: t.Logf})
+	r, err := Run(t.Context(), Options{Server: &Consentd{C: c}, Cycles: 50, Least: 100, Seed: seed, Say: t.Logf})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/consentd/consentd/bench/rig"
@@ -37,6 +38,7 @@ type Options struct {
 	Cycles int
 	Conns  int           // connections under load; 0: 128
 	Load   time.Duration // the longest time a program is loaded before it is killed; 0: 300 ms
+	Least  int           // choices a cycle has acknowledged before it is killed, however long that takes
 	Seed   uint64        // of when it is killed
 	Say    func(format string, args ...any)
 }
@@ -149,14 +151,23 @@ func (k *killer) load(ctx context.Context) error {
 		clients[i] = c
 		defer c.Close()
 	}
-	kill := time.AfterFunc(k.o.Load/4+time.Duration(k.rand.Int64N(int64(k.o.Load)*3/4)), k.o.Server.Kill)
-	defer kill.Stop()
+	var acks atomic.Int64
+	over, killed := make(chan struct{}), make(chan struct{})
+	loaded := k.o.Load/4 + time.Duration(k.rand.Int64N(int64(k.o.Load)*3/4))
+	go func() {
+		defer close(killed)
+		k.awaitKill(ctx, loaded, &acks, over)
+		k.o.Server.Kill()
+	}()
 	var wg sync.WaitGroup
 	for i, c := range clients {
 		seed := rand.NewPCG(k.rand.Uint64(), uint64(i))
-		wg.Go(func() { c.sendNew(k.choice, seed) })
+		wg.Go(func() { c.sendNew(k.choice, seed, &acks) })
 	}
 	wg.Wait()
+	close(over)
+	<-killed // or it would kill the next one
+	odd := false
 	for _, c := range clients {
 		for _, s := range c.acked {
 			k.record.Acknowledge(s.id, s.seq)
@@ -164,10 +175,31 @@ func (k *killer) load(ctx context.Context) error {
 		k.latest = append(k.latest, c.acked...)
 		k.refused += c.refused
 		if c.odd != "" {
+			odd = true
 			k.record.problem("%s", c.odd)
 		}
 	}
+	if n := acks.Load(); n < int64(k.o.Least) && !odd && ctx.Err() == nil {
+		return fmt.Errorf("%d choices were acknowledged before it was gone or %v had passed, want %d", n, patience, k.o.Least)
+	}
 	return ctx.Err()
+}
+
+// awaitKill returns when the program has been loaded for so long and has acknowledged the least it must. It goes on
+// without that when the load is over, and when patience ends.
+func (k *killer) awaitKill(ctx context.Context, loaded time.Duration, acks *atomic.Int64, over <-chan struct{}) {
+	wait := func(d time.Duration) bool {
+		select {
+		case <-over:
+		case <-ctx.Done():
+		case <-time.After(d):
+			return true
+		}
+		return false
+	}
+	limit := time.Now().Add(patience)
+	for more := wait(loaded); more && acks.Load() < int64(k.o.Least) && time.Now().Before(limit); more = wait(time.Millisecond) {
+	}
 }
 
 // recall sends every choice of the last cycle again, byte for byte. A program that kept it answers 200 with the

@@ -155,7 +155,7 @@ func TestARecorderIsHeldToItsPromise(t *testing.T) {
 			}
 			r, err := Run(t.Context(), Options{
 				Server: &recorder{addr: addr, dir: t.TempDir(), fault: fault},
-				Cycles: 3, Conns: 8, Load: 100 * time.Millisecond, Seed: 1, Say: t.Logf,
+				Cycles: 3, Conns: 8, Load: 100 * time.Millisecond, Least: 10, Seed: 1, Say: t.Logf,
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -46,6 +46,9 @@ type Options struct {
 	Want    []int  // the statuses that count as answered; others are counted apart
 	Seed    uint64 // of what Request.Patch draws from; the same seed sends the same requests per worker
 
+	// Drain is how long Run waits for answers to what it has sent; 0: 5 s, far above any latency worth reporting.
+	Drain time.Duration
+
 	// OnAnswer sees the body of every wanted answer, in the loop of worker; the bytes are valid during the
 	// call. Nil costs nothing.
 	OnAnswer func(worker int, at time.Time, body []byte)
@@ -57,8 +60,7 @@ var (
 	ErrOptions = errors.New("load: options")
 )
 
-// drainFor is how long Run waits for answers to what it has sent: far above any latency worth reporting.
-const drainFor = 5 * time.Second
+const defaultDrain = 5 * time.Second
 
 // Client holds open connections, so that a warm-up and several measured runs use the same ones.
 type Client struct {
@@ -70,6 +72,9 @@ type Client struct {
 func Dial(o Options) (*Client, error) {
 	if o.Workers == 0 {
 		o.Workers = 1
+	}
+	if o.Drain == 0 {
+		o.Drain = defaultDrain
 	}
 	if o.Conns < o.Workers || len(o.Request.Bytes) == 0 || len(o.Want) == 0 || o.Rate < 0 {
 		return nil, fmt.Errorf("%w: at least one connection a worker, a request and a wanted status are needed", ErrOptions)
@@ -121,6 +126,9 @@ type run struct {
 }
 
 func (r run) now() time.Duration { return time.Since(r.began) }
+
+// first is the moment of a connection's first request: it has one, however late the worker gets to run.
+func (r run) first() time.Duration { return min(r.now(), r.length-1) }
 
 // over reports whether nothing new is to be sent.
 func (r run) over(now time.Duration) bool { return now >= r.length || r.stop.Load() }

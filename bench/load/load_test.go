@@ -26,6 +26,7 @@ func serve(t *testing.T, h http.HandlerFunc) netip.AddrPort {
 
 func runOnce(t *testing.T, o Options, d time.Duration) *Result {
 	t.Helper()
+	o.Drain = time.Minute
 	c, err := Dial(o)
 	if err != nil {
 		t.Fatal(err)
@@ -54,6 +55,14 @@ func TestClosedLoopCountsWhatTheServerCounted(t *testing.T) {
 	}
 	if r.Answered == 0 || r.Answered != served.Load() || r.Latency.Count() != r.Answered {
 		t.Errorf("answered %d, timed %d, the server answered %d", r.Answered, r.Latency.Count(), served.Load())
+	}
+}
+
+func TestEveryConnectionSendsHoweverShortTheRun(t *testing.T) {
+	addr := serve(t, func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(204) })
+	r := runOnce(t, Options{Addr: addr, Conns: 3, Workers: 2, Request: get(addr), Want: []int{204}}, time.Nanosecond)
+	if r.Answered != 3 || r.Clean() != nil {
+		t.Errorf("%d answered over three connections: %v", r.Answered, r.Clean())
 	}
 }
 
@@ -153,13 +162,24 @@ func TestAnEndedContextEndsARunEarly(t *testing.T) {
 }
 
 func TestConnectionsTheServerClosesAreReplaced(t *testing.T) {
+	ctx, enough := context.WithCancel(t.Context())
+	defer enough()
+	var served atomic.Uint64
 	addr := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 		w.WriteHeader(204)
+		if served.Add(1) == 6 {
+			enough()
+		}
 	})
-	r := runOnce(t, Options{Addr: addr, Conns: 2, Request: get(addr), Want: []int{204}}, 100*time.Millisecond)
-	if r.Answered < 3 || r.Broken != 0 {
-		t.Errorf("%d answered, %d broken over connections that close after one answer", r.Answered, r.Broken)
+	c, err := Dial(Options{Addr: addr, Conns: 2, Request: get(addr), Want: []int{204}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	r, err := c.Run(ctx, time.Minute)
+	if err != nil || r.Answered < 6 || r.Broken != 0 {
+		t.Errorf("%d answered, %d broken over connections that close after one answer: %v", r.Answered, r.Broken, err)
 	}
 }
 

@@ -141,10 +141,11 @@ func (w *worker) runLoop(r run) error {
 	if err := w.startTimer(); err != nil {
 		return err
 	}
+	w.sendDue(w.run.first())
 	for {
 		now := w.run.now()
 		w.sendDue(now)
-		if w.run.over(now) && (w.flying == 0 || now > w.run.length+drainFor) {
+		if w.run.over(now) && (w.flying == 0 || now > w.run.length+w.o.Drain) {
 			break
 		}
 		if w.live == 0 {

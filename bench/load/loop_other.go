@@ -81,24 +81,24 @@ func (w *worker) runLoop(r run) error {
 
 // serve sends on one connection, request after request, until the run is over.
 func (w *worker) serve(r run, c *conn) {
-	for c.Conn != nil {
-		at, ok := w.next(r, c)
+	for now := r.first(); c.Conn != nil; now = r.now() {
+		at, ok := w.next(r, c, now)
 		if !ok {
 			return
 		}
 		time.Sleep(at - r.now())
-		c.SetDeadline(r.began.Add(r.length + drainFor))
+		c.SetDeadline(r.began.Add(r.length + w.o.Drain))
 		if _, err := c.Write(c.request); err != nil || !w.read(r, c, at) {
 			w.replace(c)
 		}
 	}
 }
 
-// next is the moment of the connection's next request, which it writes into c.request.
-func (w *worker) next(r run, c *conn) (at time.Duration, ok bool) {
+// next is the moment of the connection's next request, now in a closed loop, which it writes into c.request.
+func (w *worker) next(r run, c *conn, now time.Duration) (at time.Duration, ok bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if at = r.now(); w.o.Rate > 0 {
+	if at = now; w.o.Rate > 0 {
 		at = w.pace.due()
 	}
 	if at >= r.length || r.stop.Load() {

@@ -27,12 +27,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -147,12 +149,24 @@ func (p *Process) Tail() string {
 	return strings.TrimSpace(string(b[max(0, len(b)-2000):]))
 }
 
-// FreeAddr is a loopback address no one listened on a moment ago.
-func FreeAddr() (netip.AddrPort, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return netip.AddrPort{}, err
+// Ports of FreeAddr are below those a system hands out by itself, which may give one away again at any time: from 32768 on
+// Linux, from 49152 elsewhere.
+const firstPort, endPort = 20000, 32000
+
+var given sync.Map // ports FreeAddr gave
+
+// FreeAddr is a loopback address no one listened on a moment ago, another one at each call.
+func FreeAddr() (addr netip.AddrPort, err error) {
+	for range 100 {
+		addr = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(firstPort+rand.IntN(endPort-firstPort)))
+		var l net.Listener
+		if l, err = net.Listen("tcp", addr.String()); err != nil {
+			continue // taken
+		}
+		l.Close()
+		if _, twice := given.LoadOrStore(addr.Port(), true); !twice {
+			return addr, nil
+		}
 	}
-	defer l.Close()
-	return netip.ParseAddrPort(l.Addr().String())
+	return addr, fmt.Errorf("rig: no free port: %w", err)
 }

@@ -60,11 +60,16 @@ func TestEvidenceIsWrittenAndVerifiedByCommands(t *testing.T) {
 	data, sites := t.TempDir(), siteFile(t, origin)
 	_, edge := serve(t, data, sites)
 	token := tokenFor(t, data)
+	wantRows(t, data, nil, "SELECT count() FROM wordings FINAL", "2") // a subject's proofs are asked of ClickHouse, once it has its tables
 	id := asserted(t, edge, token, "c1")
 	asserted(t, edge, token, "c1")
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
 	key, vkey := keyFile(t, data)
+	end := "AA"
+	if strings.HasSuffix(vkey, end) {
+		end = "BB"
+	}
 
 	for _, args := range [][]string{{"--proof", id, "-o", at("one.json")}, {"--subject", "external:c1", "-o", at("all.json")}, {"--proof", id, "--format", "html", "--lang", "fr", "-o", at("dossier.html")}} {
 		if out, errs, err := command(append([]string{"evidence", "--data", data, "--server", edge, "--site", "demo"}, args...)...); err != nil {
@@ -79,7 +84,10 @@ func TestEvidenceIsWrittenAndVerifiedByCommands(t *testing.T) {
 			t.Errorf("%s: exit %d\n%s", name, code, out)
 		}
 	}
-	_, note := get(t, edge+"/log/checkpoint", "")
+	code, note := get(t, edge+"/log/checkpoint", "")
+	if code != 200 {
+		t.Fatal(code, note)
+	}
 	asserted(t, edge, token, "c2")
 	if _, _, err := command("evidence", "--data", data, "--server", edge, "--site", "demo", "--proof", id, "--since", strings.Split(note, "\n")[1], "-o", at("since.json")); err != nil {
 		t.Fatal(err)
@@ -108,7 +116,7 @@ func TestEvidenceIsWrittenAndVerifiedByCommands(t *testing.T) {
 		{"an earlier checkpoint a file is silent about", []string{at("all.json"), "--key", key, "--checkpoint", at("since.json")}, 1, "refused  checkpoint signed"},
 		{"a changed file", []string{at("bad.json"), "--key", key}, 1, "refused  evidence.proofs[0].inclusion in_log"},
 		{"a changed file, quietly", []string{at("bad.json"), "--key", key, "--quiet"}, 1, "REFUSED"},
-		{"the key of another edge", []string{at("one.json"), "--key", strings.Replace(vkey, "AQ", "AQ", 1)[:len(vkey)-2] + "AA"}, -1, "verifier key"},
+		{"the key of another edge", []string{at("one.json"), "--key", vkey[:len(vkey)-2] + end}, -1, "verifier key"},
 		{"a private key", []string{at("one.json"), "--key", "PRIVATE+KEY+x+00000000+AA"}, -1, "private key"},
 		{"no key", []string{at("one.json")}, -1, "--key"},
 		{"a file that is not there", []string{at("none.json"), "--key", key}, -1, "none.json"},
@@ -205,14 +213,25 @@ func TestARestoredBackupGoesOnUnderANewOrigin(t *testing.T) {
 	}
 }
 
+// published gives what the log of publications holds, at most 255 entries; not ok: what was answered instead.
+func published(t *testing.T, edge string) (entries string, ok bool) {
+	t.Helper()
+	code, note := get(t, edge+"/log/published/checkpoint", "")
+	if code != 200 {
+		return note, false
+	}
+	code, entries = get(t, edge+"/log/published/tile/entries/000.p/"+strings.Split(note, "\n")[1], "")
+	return entries, code == 200
+}
+
 // TestTextsArePhotographedByThemselves waits for the pictures a server takes by itself; then there is nothing left to
 // ask for.
 func TestTextsArePhotographedByThemselves(t *testing.T) {
 	data, sites := t.TempDir(), siteFile(t, origin)
 	p, edge := serve(t, data, sites, "--engine-lib", filepath.Join(data, "none"), "--snapshots", "auto")
 	admin := strings.TrimPrefix(p.says(t, `admin=(\S+)`), "http://")
-	const want = 2 * 2 * 2 // banner and preferences, light and dark, phone and desktop
-	p.says(t, fmt.Sprintf(`msg="texts photographed" site=demo pictures=(%d)`, want))
+	const want = 2 * 2 * 2                          // banner and preferences, light and dark, phone and desktop
+	p.says(t, `msg="texts photographed" site=demo`) // nothing is missing then, in however many sessions
 	if out, errs, err := command("snapshot", "--admin", admin, "--site", "demo"); err != nil || out != "0 pictures taken\n" {
 		t.Errorf("%q %s %v", out, errs, err)
 	}
@@ -242,8 +261,10 @@ func TestTextsArePhotographedByThemselves(t *testing.T) {
 	}
 	var entries string
 	eventually(t, "every picture in the sealed log", func() (bool, string) {
-		_, note := get(t, edge+"/log/published/checkpoint", "")
-		_, entries = get(t, edge+"/log/published/tile/entries/000.p/"+strings.Split(note, "\n")[1], "")
+		var ok bool
+		if entries, ok = published(t, edge); !ok {
+			return false, entries
+		}
 		return strings.Count(entries, `"kind":"snapshot"`) == want, entries
 	})
 
@@ -288,8 +309,10 @@ func TestPagesOfTheServerArePhotographed(t *testing.T) {
 	var got map[string]int
 	var shown map[string]bool // wordings
 	eventually(t, "every picture in the sealed log", func() (bool, string) {
-		_, note := get(t, edge+"/log/published/checkpoint", "")
-		_, entries := get(t, edge+"/log/published/tile/entries/000.p/"+strings.Split(note, "\n")[1], "")
+		entries, ok := published(t, edge)
+		if !ok {
+			return false, entries
+		}
 		got, shown = map[string]int{}, map[string]bool{}
 		for entry := range strings.SplitSeq(entries, `{"about"`) {
 			var e struct {

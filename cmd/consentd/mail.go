@@ -35,6 +35,9 @@ func (n *node) publicURL() (string, error) {
 	return strings.TrimSuffix(u.String(), "/"), nil
 }
 
+// mailTurn is mail.Options.Turn; tests wait longer.
+var mailTurn time.Duration
+
 // openMail readies the queue of mails; what an earlier run left in it is there.
 func (n *node) openMail() error {
 	base, err := n.publicURL()
@@ -42,7 +45,7 @@ func (n *node) openMail() error {
 		return err
 	}
 	q, err := mail.New(mail.Options{Store: n.ledger, Sites: n.mailSite, Open: n.seal, Link: func(j mail.Job) (string, error) { return n.server.Load().ConfirmLink(j) },
-		Server: n.flags.SMTP, Hello: helloName(base), Wrote: n.mailWritten, Log: n.log, Metrics: n.registry})
+		Server: n.flags.SMTP, Hello: helloName(base), Wrote: n.mailWritten, Turn: mailTurn, Log: n.log, Metrics: n.registry})
 	if err != nil {
 		return fmt.Errorf("--smtp: %w", err)
 	}

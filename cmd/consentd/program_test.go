@@ -49,7 +49,7 @@ func (p *program) end(t *testing.T) {
 		if err != nil {
 			t.Errorf("the program ended with: %v\n%s", err, p.err.String())
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatalf("the program does not stop\n%s", p.err.String())
 	}
 }
@@ -79,7 +79,7 @@ func (p *program) says(t *testing.T, pattern string) string {
 // command runs consentd once and gives both streams.
 func command(args ...string) (out, errs string, err error) {
 	var o, e bytes.Buffer
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute) // thirty pictures are among them
 	defer cancel()
 	err = run(ctx, args, &o, &e)
 	return o.String(), e.String(), err
@@ -94,7 +94,7 @@ func eventually(t *testing.T, what string, ok func() (done bool, said string)) {
 			t.Logf("last: %s", said)
 		}
 	}()
-	storagetest.Eventually(t, time.Minute, what, func() (done bool) {
+	storagetest.Eventually(t, 5*time.Minute, what, func() (done bool) {
 		done, said = ok()
 		return done
 	})

@@ -32,6 +32,9 @@ type photographer struct {
 // minute.
 const settle = 10 * time.Second
 
+// Sites whose pictures could not be taken are tried again, after a pause that doubles as long as any fails.
+const firstAgain, lastAgain = 15 * time.Second, time.Hour
+
 // openSnapshots starts the photographer, if there is a Chromium. It never holds up anything else.
 func (n *node) openSnapshots() error {
 	if n.flags.Snapshots == "off" {
@@ -58,9 +61,12 @@ func (p *photographer) want() {
 }
 
 func (p *photographer) run(ctx context.Context) {
+	var again <-chan time.Time // nil: nothing failed
+	pause := firstAgain
 	for {
 		select {
 		case <-p.wanted:
+		case <-again:
 		case <-ctx.Done():
 			return
 		}
@@ -69,10 +75,18 @@ func (p *photographer) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		}
+		failed := false
 		for _, st := range p.n.sites.All() {
 			if _, err := p.shoot(ctx, st.ID); err != nil && ctx.Err() == nil {
-				p.n.log.Warn("photographing texts", "site", st.ID, "error", err)
+				failed = true
+				p.n.log.Warn("photographing texts", "site", st.ID, "error", err, "again_in", pause)
 			}
+		}
+		if again = nil; failed {
+			again = time.After(pause)
+			pause = min(2*pause, lastAgain)
+		} else {
+			pause = firstAgain
 		}
 	}
 }

@@ -60,11 +60,16 @@ func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 // warehouse opens a client, straight or through a proxy.
 func (r *rig) warehouse(p *storagetest.Proxy) *warehouse.Warehouse {
 	r.t.Helper()
-	url := r.url
-	if p != nil {
-		url = storagetest.Through(r.t, url, p)
+	o := warehouse.Options{URL: r.url, Timeout: 15 * time.Second, DialTimeout: 30 * time.Second, Log: quiet()}
+	if p != nil { // which may be one that nothing moves through
+		o.URL, o.DialTimeout = storagetest.Through(r.t, r.url, p), time.Second
 	}
-	w, err := warehouse.Open(warehouse.Options{URL: url, Timeout: 15 * time.Second, DialTimeout: time.Second, Log: quiet()})
+	return r.open(o)
+}
+
+func (r *rig) open(o warehouse.Options) *warehouse.Warehouse {
+	r.t.Helper()
+	w, err := warehouse.Open(o)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -96,8 +101,8 @@ func (r *rig) run(d *drain.Drain) (stop func()) {
 			if err != nil {
 				r.t.Errorf("Run: %v", err)
 			}
-		case <-time.After(10 * time.Second):
-			r.t.Error("Run goes on ten seconds after its context ended")
+		case <-time.After(time.Minute):
+			r.t.Error("Run goes on a minute after its context ended")
 		}
 	})
 	r.t.Cleanup(stop)

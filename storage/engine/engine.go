@@ -41,7 +41,7 @@ func Open(ctx context.Context, o Options) (*Engine, error) {
 	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
 		return nil, err
 	}
-	lock, err := acquire(o.Dir)
+	lock, err := acquire(ctx, o)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -16,26 +17,40 @@ var ErrInUse = errors.New("the folder is in use by another embedded ClickHouse")
 const lockFile = "engine.lock"
 
 // orphanWait is how long a new parent waits for the child of a killed one to be gone. The child notices
-// within milliseconds; the kernel may need a moment to take its memory back.
-const orphanWait = 5 * time.Second
+// within milliseconds; the kernel may need a moment to take its memory back, and its files may still be syncing.
+const orphanWait = 30 * time.Second
 
-// acquire locks dir. The lock belongs to the open file, which the child inherits: it is free when parent
+// acquire locks o.Dir. The lock belongs to the open file, which the child inherits: it is free when parent
 // and child are both gone, so nobody opens data that a dying child may still write.
-func acquire(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+func acquire(ctx context.Context, o Options) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(o.Dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	for end := time.Now().Add(orphanWait); ; time.Sleep(20 * time.Millisecond) {
+	began, said := time.Now(), false
+	for {
 		err := tryLock(f)
 		if err == nil {
 			break
 		}
-		owner := lockOwner(f)
-		if owner == 0 || processAlive(owner) || time.Now().After(end) {
-			f.Close()
-			return nil, fmt.Errorf("%s: %w (process %d): %v", dir, ErrInUse, owner, err)
+		owner, waited := lockOwner(f), time.Since(began)
+		switch {
+		case owner == 0 || processAlive(owner):
+			err = fmt.Errorf("%s: %w (process %d): %v", o.Dir, ErrInUse, owner, err)
+		case ctx.Err() != nil:
+			err = fmt.Errorf("%s: waiting for the embedded ClickHouse of process %d, which is gone: %w", o.Dir, owner, ctx.Err())
+		case waited > orphanWait:
+			err = fmt.Errorf("%s: %w (that of process %d, which is gone, does not end): %v", o.Dir, ErrInUse, owner, err)
+		default:
+			if !said && waited > time.Second {
+				said = true
+				o.Log.Info("embedded ClickHouse: waiting for that of a killed process to end", "process", owner, "at_most", orphanWait)
+			}
+			time.Sleep(20 * time.Millisecond)
+			continue
 		}
+		f.Close()
+		return nil, err
 	}
 	if err := writeOwner(f); err != nil {
 		f.Close()

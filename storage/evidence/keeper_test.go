@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -69,7 +70,7 @@ func TestALogIsSealedWhileItGrows(t *testing.T) {
 	e := openEdge(t, t.TempDir(), func(o *evidence.Options) { o.Every = time.Millisecond })
 	e.run()
 	e.recordMany(3, nil)
-	storagetest.Eventually(t, 5*time.Second, "three proofs sealed", func() bool {
+	storagetest.Eventually(t, time.Minute, "three proofs sealed", func() bool {
 		_, c, err := e.Checkpoint(consent.StreamProofs)
 		return err == nil && c.Size == 3
 	})
@@ -158,16 +159,20 @@ func anOldBackup(t *testing.T, wipe bool) {
 	stop := e.run()
 	e.publish(text)
 	e.recordMany(10, text)
-	storagetest.Eventually(t, 10*time.Second, "sealed", func() bool { _, c, err := e.Checkpoint(consent.StreamProofs); return err == nil && c.Size == 10 })
+	storagetest.Eventually(t, time.Minute, "sealed", func() bool { _, c, err := e.Checkpoint(consent.StreamProofs); return err == nil && c.Size == 10 })
 	if err := e.ledger.Checkpoint(dir + "/backup"); err != nil {
 		t.Fatal(err)
 	}
 	kept := e.record(e.proof(11, text))
 	e.recordMany(4, text)
-	storagetest.Eventually(t, 10*time.Second, "sealed", func() bool { return e.checkpoint(consent.StreamProofs).Size == 15 })
+	storagetest.Eventually(t, time.Minute, "sealed", func() bool { return e.checkpoint(consent.StreamProofs).Size == 15 })
 	given := e.file(kept)
 	old := e.checkpoint(consent.StreamProofs)
-	stop() // tells ClickHouse the last
+	storagetest.Eventually(t, time.Minute, "ClickHouse knows", func() bool { // a keeper that ends tells it within its time only
+		notes, err := w.Checkpoints(t.Context(), "consentd/e1/proofs")
+		return err == nil && slices.ContainsFunc(notes, func(n []byte) bool { return bytes.HasPrefix(n, []byte("consentd/e1/proofs\n15\n")) })
+	})
+	stop()
 	e.ledger.Close()
 	restore(t, dir, dir+"/backup")
 	if wipe {
@@ -178,7 +183,7 @@ func anOldBackup(t *testing.T, wipe bool) {
 
 	e = openEdge(t, dir, far)
 	e.run()
-	storagetest.Eventually(t, 10*time.Second, "settled", func() bool {
+	storagetest.Eventually(t, time.Minute, "settled", func() bool {
 		_, c, err := e.Checkpoint(consent.StreamProofs)
 		_, _, other := e.Checkpoint(consent.StreamWordings) // each log asks ClickHouse by itself
 		return err == nil && other == nil && c.Origin != old.Origin
@@ -218,7 +223,7 @@ func anOldBackup(t *testing.T, wipe bool) {
 	e = openEdge(t, dir, far)
 	e.run()
 	e.recordMany(1, text)
-	storagetest.Eventually(t, 10*time.Second, "sealed again", func() bool { _, c, err := e.Checkpoint(consent.StreamProofs); return err == nil && c.Size == 18 })
+	storagetest.Eventually(t, time.Minute, "sealed again", func() bool { _, c, err := e.Checkpoint(consent.StreamProofs); return err == nil && c.Size == 18 })
 	if again := e.checkpoint(consent.StreamProofs); again.Origin != c.Origin || again.Succeeds == nil || *again.Succeeds != *c.Succeeds {
 		t.Errorf("%+v, want the origin %s", again, c.Origin)
 	}
@@ -312,7 +317,7 @@ func TestAnEdgeWithoutMemoryWaitsForTheFarAnchor(t *testing.T) {
 	})
 	e.recordMany(3, nil)
 	stop := e.run()
-	storagetest.Eventually(t, 5*time.Second, "it says that it waits", func() bool { return errors.Is(e.Health(), evidence.ErrNotSettled) })
+	storagetest.Eventually(t, time.Minute, "it says that it waits", func() bool { return errors.Is(e.Health(), evidence.ErrNotSettled) })
 	if _, _, err := e.Checkpoint(consent.StreamProofs); !errors.Is(err, evidence.ErrNotSettled) {
 		t.Errorf("it signed all the same: %v", err)
 	}
@@ -326,7 +331,7 @@ func TestAnEdgeWithoutMemoryWaitsForTheFarAnchor(t *testing.T) {
 	if told != 0 {
 		t.Errorf("an anchor that was not asked was told %d times", told)
 	}
-	storagetest.Eventually(t, 5*time.Second, "sealed once it answers", func() bool { _, c, err := e.Checkpoint(consent.StreamProofs); return err == nil && c.Size == 3 })
+	storagetest.Eventually(t, time.Minute, "sealed once it answers", func() bool { _, c, err := e.Checkpoint(consent.StreamProofs); return err == nil && c.Size == 3 })
 	stop()
 	notes, err := far.Checkpoints(t.Context(), "consentd/e1/proofs")
 	if err != nil || len(notes) != 1 || !bytes.HasPrefix(notes[0], []byte("consentd/e1/proofs\n3\n")) {
@@ -353,7 +358,7 @@ func TestAnEdgeThatRemembersGoesOnWithoutTheFarAnchor(t *testing.T) {
 	})
 	e.run()
 	e.recordMany(1, nil)
-	storagetest.Eventually(t, 5*time.Second, "sealed after its patience", func() bool { e.clock.now(); return e.checkpoint(consent.StreamProofs).Size == 4 })
+	storagetest.Eventually(t, time.Minute, "sealed after its patience", func() bool { e.clock.now(); return e.checkpoint(consent.StreamProofs).Size == 4 })
 }
 
 func TestAnAnchorThatLiesIsPassedOver(t *testing.T) {

@@ -155,6 +155,7 @@ type Ledger struct {
 	loose   loose                  // the same for what has no seq
 	prev    [streams]atomic.Uint64 // first entry still held per stream; written by Trim
 	cursors [streams]atomic.Uint64 // what has been shipped: Cursor.Next; written by SaveCursor
+	looking sync.Mutex             // held by the space guard while it looks
 	full    atomic.Bool            // written by the space guard
 	free    atomic.Uint64          // bytes free, as last seen by the space guard
 	metrics *metrics

@@ -258,6 +258,11 @@ func TestNotesAndContactsAreNotAnsweredBeforeTheSync(t *testing.T) {
 	eventually(t, func() bool { return l.loose.applied.Load() > applied })
 	ask("set", func() error { return l.SetNotes(t.Context(), Note{"mail", []byte("k"), []byte("v")}) }) // waits behind the first
 	eventually(t, func() bool { s := mustState(t, l, subject(1)); return s.Contact().At == at })
+	eventually(t, func() bool { // what was read before is forgotten only after that
+		v, hot := l.hot.get(nil, stateKey(nil, "demo", subject(1)))
+		s, err := consent.ParseState(v)
+		return !hot || err == nil && s.Contact().At == at
+	})
 	ask("the same touch", func() error { return l.Touch(t.Context(), "demo", at, subject(1)) })
 	ask("standing", func() error { _, _, err := l.Standing("demo", subject(1), "purpose0", at); return err })
 	ask("state", func() error { _, err := l.State("demo", subject(1)); return err })

@@ -25,6 +25,8 @@ func (l *Ledger) guardSpace() {
 
 // checkSpace looks once. A look that fails changes nothing: not knowing is no reason to refuse choices.
 func (l *Ledger) checkSpace() {
+	l.looking.Lock() // the last look is the latest
+	defer l.looking.Unlock()
 	usage, err := l.opt.fs.GetDiskUsage(l.opt.Dir)
 	if err != nil {
 		l.opt.Log.Warn("ledger: free disk space unknown", "error", err)

@@ -1,7 +1,9 @@
 package storagetest
 
 import (
+	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"sync"
 	"testing"
@@ -39,7 +41,7 @@ func NewProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
 	p := &Proxy{target: target, links: map[*link]struct{}{}, cutAfter: -1, muteIn: -1}
 	p.changed = sync.NewCond(&p.mu)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := listen()
 	if err != nil {
 		t.Fatalf("opening proxy: %v", err)
 	}
@@ -47,6 +49,17 @@ func NewProxy(t testing.TB, target string) *Proxy {
 	go p.accept(l)
 	t.Cleanup(p.close)
 	return p
+}
+
+// listen takes a port below those the system hands out by itself (from 32768 on Linux, from 49152 elsewhere): while it is
+// free, nobody is given it.
+func listen() (l net.Listener, err error) {
+	for range 100 {
+		if l, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", 20000+rand.IntN(12000))); err == nil {
+			break
+		}
+	}
+	return l, err
 }
 
 // Addr is the host:port to dial.

@@ -198,7 +198,7 @@ func TestARollUpThatFailedCatchesUpWithTheRetry(t *testing.T) {
 	w, v := open(t), newWorld()
 	proofs := v.proofs["e1"]
 	v.proofs["e2"], v.prompts = nil, nil
-	exec(t, w, "DETACH TABLE rates_hourly")
+	exec(t, w, "DETACH TABLE rates_hourly SYNC")
 	err := w.SendProofs(t.Context(), 0, proofs)
 	var poison interface{ Poison() bool }
 	if err == nil || errors.As(err, &poison) {

@@ -31,8 +31,8 @@
     $('google').tBodies[0].replaceChildren(...states.map(row));
   };
 
-  // A choice is on its way when the event fires: ask until the server has it, at most two seconds.
-  const show = async (choice, tries = 20) => {
+  // A choice is on its way when the event fires: ask until the server has it, for twenty seconds.
+  const show = async (choice, tries = 200) => {
     jar();
     google();
     if (!choice) return;
