@@ -16,6 +16,7 @@ import (
 // proof under the text beside the button.
 func TestThePreferenceCentre(t *testing.T) {
 	k := start(t)
+	k.clock.noon()
 	const marie = "marie@atelier.example"
 	signed := k.requested(marie)
 	k.press(signed, k.get(signed), "<button>")
@@ -362,7 +363,7 @@ func TestWhatTheCentreSaysOfAStanding(t *testing.T) {
 		}
 	}
 	k.clock.advance(3*365*24*time.Hour + time.Hour)
-	path := "/p/" + k.token(link.Token{Kind: link.Centre, Site: "atelier", Subject: k.keyOf(granted), SubjectKind: consent.KindEmail, Expires: k.ledger.Now() + 1000})
+	path := "/p/" + k.token(link.Token{Kind: link.Centre, Site: "atelier", Subject: k.keyOf(granted), SubjectKind: consent.KindEmail, Expires: k.ledger.Now() + millis(time.Hour)})
 	if r := k.get(path); !strings.Contains(r.body, "expiré depuis") {
 		t.Error("three years later", r.body)
 	}

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -112,7 +111,8 @@ func settled(now, next time.Time) bool {
 // Bounds of a lingering close: about what a client sends before it has seen the answer.
 const (
 	lingerBytes = 2 * maxLargeBody
-	lingerTime  = 500 * time.Millisecond
+	lingerTime  = 500 * time.Millisecond // without a byte
+	lingerMost  = 10 * lingerTime
 )
 
 // Close ends a connection whose request was refused unread by reading on for a moment: bytes that arrive at a
@@ -124,7 +124,13 @@ func (c *coarseConn) Close() error {
 		return c.Conn.Close()
 	}
 	tcp.CloseWrite()
-	tcp.SetReadDeadline(time.Now().Add(lingerTime))
-	io.CopyN(io.Discard, tcp, lingerBytes) // whatever comes of it, the connection is closed next
+	buf, end := make([]byte, 16<<10), time.Now().Add(lingerMost)
+	for left := lingerBytes; left > 0 && time.Now().Before(end); {
+		tcp.SetReadDeadline(time.Now().Add(lingerTime))
+		n, err := tcp.Read(buf)
+		if left -= n; err != nil {
+			break // whatever it is, the connection is closed next
+		}
+	}
 	return tcp.Close()
 }

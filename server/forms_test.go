@@ -264,6 +264,7 @@ func TestWhichWordingsAreTaken(t *testing.T) {
 
 func TestASiteDoesNotPublishWithoutEnd(t *testing.T) {
 	k := start(t)
+	k.clock.noon()
 	doc := func(i int) string {
 		return k.yours(func(w *consent.Wording) { w.Text = "Il est " + time.Unix(int64(i), 0).String() })
 	}
@@ -341,6 +342,7 @@ func TestTheHostedForm(t *testing.T) {
 // Everything that can be wrong with it is told on the form, in words, with what was typed; nothing is written.
 func TestAHostedFormFilledInWrongly(t *testing.T) {
 	k := start(t)
+	k.clock.stop()
 	const path = "/f/atelier/lettre?lang=fr"
 	page := k.get(path)
 	fast := k.fill(page, "Recevoir", "email", "marie@atelier.example", "p_newsletter", "on")

@@ -44,12 +44,30 @@ type kit struct {
 type clock struct {
 	mu    sync.Mutex
 	ahead time.Duration
+	stood time.Time // when it was stopped; zero: it goes
 }
 
 func (c *clock) now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.stood.IsZero() {
+		return c.stood.Add(c.ahead)
+	}
 	return time.Now().Add(c.ahead)
+}
+
+// stop has it move when the test says so, and by nothing else.
+func (c *clock) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stood = time.Now()
+}
+
+// noon moves it to the next noon in UTC: no day and no year ends during the test.
+func (c *clock) noon() {
+	const day = 24 * time.Hour
+	since := c.now().Sub(c.now().Truncate(day)) // midnight
+	c.advance((day + day/2 - since) % day)
 }
 
 func (c *clock) advance(d time.Duration) {
@@ -102,13 +120,25 @@ func prepareServer(t testing.TB, change ...func(*Options)) *kit {
 	return k
 }
 
-// start serves on a free port of the loopback address.
-func start(t testing.TB, change ...func(*Options)) *kit {
+// listen opens a free port of the loopback address.
+func listen(t testing.TB) net.Listener {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return ln
+}
+
+// start serves on a free port of the loopback address.
+func start(t testing.TB, change ...func(*Options)) *kit {
+	t.Helper()
+	return startOn(t, listen(t), change...)
+}
+
+// startOn serves on a listener.
+func startOn(t testing.TB, ln net.Listener, change ...func(*Options)) *kit {
+	t.Helper()
 	k := prepareServer(t, append([]func(*Options){func(o *Options) { o.PublicURL = "http://" + ln.Addr().String() }}, change...)...)
 	k.rules = loadContract(t)
 	served := make(chan error, 1)
@@ -117,7 +147,7 @@ func start(t testing.TB, change ...func(*Options)) *kit {
 	k.url = "http://" + ln.Addr().String()
 	t.Cleanup(func() {
 		http.DefaultClient.CloseIdleConnections()
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		if err := k.Shutdown(ctx); err != nil {
 			t.Errorf("shutting down: %v", err)

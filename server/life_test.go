@@ -193,12 +193,13 @@ func TestAPanicIsOneProblemAndTheServerLivesOn(t *testing.T) {
 
 func TestAFloodOfRefusalsDoesNotFloodTheLog(t *testing.T) {
 	k := start(t, keeping(&keeper{fail: ledger.ErrBusy}))
+	began := time.Now()
 	for range 50 {
 		if r := k.post(k.choice()); r.status != 503 {
 			t.Fatal(r.body)
 		}
 	}
-	if n := strings.Count(k.log.String(), "code=busy"); n == 0 || n > 10 {
+	if n := strings.Count(k.log.String(), "code=busy"); n == 0 || n > 2+int(time.Since(began).Seconds()) { // one a second
 		t.Fatalf("%d lines", n)
 	}
 }
@@ -247,7 +248,11 @@ func TestEveryMetricIsPublishedAndMoves(t *testing.T) {
 	k.lookup("device=" + uuid.NewString())
 	k.ask(`{"subjects":[{"external":"1"},{"external":"2"}]}`)
 	k.do("GET", "/v1/sites/slow/devices/"+uuid.NewString(), "")
-	r := admin(k, "/metrics")
+	var r reply
+	storagetest.Eventually(t, time.Minute, "one connection is left, others are gone", func() bool {
+		r = admin(k, "/metrics")
+		return strings.Contains(r.body, "consentd_http_connections 1\n")
+	})
 	for _, line := range []string{
 		`consentd_http_requests_total{class="2xx",route="POST /v1/sites/:site/consents"} 3`,
 		`consentd_http_requests_total{class="4xx",route="POST /v1/sites/:site/consents"} 1`,
@@ -261,7 +266,6 @@ func TestEveryMetricIsPublishedAndMoves(t *testing.T) {
 		`consentd_http_panics_total 0`,
 		`consentd_http_in_flight 0`,
 		`consentd_rate_limit_buckets 2`,
-		`consentd_http_connections 1`,
 	} {
 		if !strings.Contains(r.body, line+"\n") {
 			t.Errorf("%s is missing", line)
@@ -340,7 +344,7 @@ func TestShutdownFinishesWhatIsUnderWay(t *testing.T) {
 	<-l.entered
 	down := make(chan error, 1)
 	go func() { down <- k.Shutdown(context.Background()) }()
-	storagetest.Eventually(t, 5*time.Second, "the shutdown to begin", k.draining.Load)
+	storagetest.Eventually(t, time.Minute, "the shutdown to begin", k.draining.Load)
 	ctx := newCtx("GET", "/healthz", "")
 	if k.serve(ctx); ctx.Response.StatusCode() != 503 || !bytes.Contains(ctx.Response.Body(), []byte("shutting_down")) || !ctx.Response.ConnectionClose() {
 		t.Fatalf("a request during the shutdown: %s", ctx.Response.String())
@@ -388,9 +392,26 @@ func TestADeadlineMovesOnlyWhenItMatters(t *testing.T) {
 	}
 }
 
-// A connection that says nothing is closed, and one that stops in the middle of a request is told so.
+// gate is a listener that hands over a connection when it is told to.
+type gate struct {
+	net.Listener
+	pass chan struct{}
+}
+
+func (g gate) Accept() (net.Conn, error) {
+	conn, err := g.Listener.Accept()
+	if err == nil {
+		<-g.pass
+	}
+	return conn, err
+}
+
+// A connection that says nothing is closed, and one that stops in the middle of a request is told so. The server sees
+// each once its client has said everything: how fast that was is not what is tested.
 func TestSlowClientsAreCutOff(t *testing.T) {
-	k := start(t, func(o *Options) { o.ReadTimeout = 50 * time.Millisecond })
+	g := gate{listen(t), make(chan struct{})}
+	k := startOn(t, g, func(o *Options) { o.ReadTimeout = 500 * time.Millisecond })
+	t.Cleanup(func() { close(g.pass) })
 	for name, tc := range map[string]struct{ send, want string }{
 		"nothing is sent":         {"", ""},
 		"half a header":           {"GET /healthz HTTP/1.1\r\nHost: a\r\nX-", "HTTP/1.1 408"},
@@ -403,12 +424,13 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+			if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := io.WriteString(conn, tc.send); err != nil {
 				t.Fatal(err)
 			}
+			g.pass <- struct{}{}
 			b, err := io.ReadAll(conn) // ends when the server closes
 			if err != nil || !strings.HasPrefix(string(b), tc.want) {
 				t.Fatalf("%v %q", err, b)

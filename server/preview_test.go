@@ -144,7 +144,7 @@ func TestThePreviewStandsStill(t *testing.T) {
 	widgettest.Eval[bool](tab, `(document.querySelectorAll("iframe").forEach(f => f.loading = "eager"), true)`)
 	// A banner reports one display, preferences theirs, two placeholders one each.
 	const want = 3*4*1 + 3*4*1 + 4*2
-	storagetest.Eventually(t, 20*time.Second, "every frame to show its surface", func() bool { return prompts.Load() >= want })
+	storagetest.Eventually(t, 2*time.Minute, "every frame to show its surface", func() bool { return prompts.Load() >= want })
 	if got := widgettest.Eval[[]any](tab, `[scrollY, document.activeElement.localName]`); got[0] != 0.0 || got[1] != "body" {
 		t.Errorf("the page has moved by %v, the focus is on %v", got[0], got[1])
 	}

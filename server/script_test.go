@@ -67,7 +67,7 @@ func (k *kit) play(script string) string {
 		k.t.Fatal(err)
 	}
 	defer conn.Close()
-	if err := conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		k.t.Fatal(err)
 	}
 	if _, err := io.WriteString(conn, words.Replace(script)); err != nil {

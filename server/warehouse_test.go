@@ -45,7 +45,7 @@ func (k *kit) ship(w *warehouse.Warehouse) {
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
 	for _, s := range consent.Streams() {
-		storagetest.Eventually(k.t, 20*time.Second, s.String()+" shipped", func() bool { return d.Backlog(s) == 0 })
+		storagetest.Eventually(k.t, 2*time.Minute, s.String()+" shipped", func() bool { return d.Backlog(s) == 0 })
 	}
 	stop()
 	<-done
@@ -208,6 +208,7 @@ func TestAProofIsShownSoThatItCanBeChecked(t *testing.T) {
 func TestRatesCountWhatWasAnswered(t *testing.T) {
 	w := openWarehouse(t)
 	k := start(t, func(o *Options) { o.Warehouse = w })
+	k.clock.noon()
 	for i := range 4 {
 		prompt := k.choice(drop("id"), drop("subject"), drop("method"), drop("decisions"))
 		if r := k.do("POST", "/v1/sites/demo/prompts", prompt, asPlain, ofShop); r.status != 204 {
@@ -218,7 +219,7 @@ func TestRatesCountWhatWasAnswered(t *testing.T) {
 		}
 	}
 	k.ship(w)
-	day := time.Now().UTC().Format(time.DateOnly)
+	day := k.clock.now().UTC().Format(time.DateOnly)
 	rates := func(query string) reply {
 		return k.do("GET", "/v1/sites/demo/rates"+query, "", k.bearer("rates"))
 	}

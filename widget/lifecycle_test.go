@@ -29,16 +29,22 @@ func (s *stand) serving(pages map[string]string) {
 	})
 }
 
+// promptsAnswered is an expression that is true once the page has the answers to n displays: until then it is not kept
+// for "back".
+func promptsAnswered(n int) string {
+	return fmt.Sprintf(`performance.getEntriesByType("resource").filter(e => e.name.endsWith("/prompts")).length >= %d`, n)
+}
+
 // leave goes to a path as a visitor does; back comes back, to a page that was kept as it was left.
 func leave(tab *widgettest.Tab, path string) {
-	widgettest.Eval[bool](tab, `(window.kept = true, addEventListener("pageshow", e => window.restored = e.persisted), setTimeout(() => location = "`+path+`"), true)`)
+	widgettest.Eval[bool](tab, `(window.kept = true, window.restored = undefined, addEventListener("pageshow", e => window.restored = e.persisted), setTimeout(() => location = "`+path+`"), true)`)
 	tab.Until(`location.pathname === "` + path + `" && document.readyState === "complete"`)
 }
 
 func back(t *testing.T, tab *widgettest.Tab, path string) {
 	t.Helper()
 	widgettest.Eval[bool](tab, `(setTimeout(() => history.back()), true)`)
-	tab.Until(`location.pathname === "` + path + `" && document.readyState === "complete"`)
+	tab.Until(`location.pathname === "` + path + `" && document.readyState === "complete" && (!window.kept || window.restored !== undefined)`)
 	if !widgettest.Eval[bool](tab, `window.kept && window.restored`) {
 		t.Fatalf("%s was loaded again: %s", path, widgettest.Eval[string](tab, `JSON.stringify(performance.getEntriesByType("navigation")[0].notRestoredReasons)`))
 	}
@@ -54,6 +60,7 @@ func TestComingBackIsNoSecondPrompt(t *testing.T) {
 	tab.Press("#choose")
 	tab.PreferencesShown()
 	got(t, s, &s.prompts, 2)
+	tab.Until(promptsAnswered(2))
 	for range 3 {
 		leave(tab, "/elsewhere")
 		back(t, tab, "/shop")
@@ -73,6 +80,7 @@ func TestComingBackAfterAChoice(t *testing.T) {
 	tab.Open(s.site.URL + "/first")
 	tab.BannerShown()
 	got(t, s, &s.prompts, 1)
+	tab.Until(promptsAnswered(1))
 	leave(tab, "/second")
 	tab.Press("#accept")
 	tab.NothingShown()
@@ -109,7 +117,7 @@ func (d *diary) read() []string {
 // until waits for a line that begins so, and gives all lines up to it.
 func (d *diary) until(t *testing.T, begin string) []string {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(2 * time.Millisecond) {
 		for i, line := range d.read() {
 			if strings.HasPrefix(line, begin) {
 				return d.read()[:i+1]

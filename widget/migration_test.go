@@ -119,7 +119,7 @@ func TestMovingFromAnotherTool(t *testing.T) {
 
 // awaitScripts waits until the website was asked for n scripts.
 func (s *stand) awaitScripts(n int) {
-	for deadline := time.Now().Add(10 * time.Second); len(s.scripts()) < n && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); len(s.scripts()) < n && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 }

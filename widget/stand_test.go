@@ -199,7 +199,7 @@ func (s *stand) noteOnce(list *[]post, p post) {
 // got waits until the edge has n posts of a kind, and gives them.
 func got(t testing.TB, s *stand, list *[]post, n int) []post {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		s.mu.Lock()
 		all := slices.Clone(*list)
 		s.mu.Unlock()
@@ -218,7 +218,7 @@ func got(t testing.TB, s *stand, list *[]post, n int) []post {
 
 // awaitScript waits until a script was asked for: both are then on their way at the same time.
 func (s *stand) awaitScript(path string) {
-	for deadline := time.Now().Add(10 * time.Second); !slices.Contains(s.scripts(), path) && time.Now().Before(deadline); {
+	for deadline := time.Now().Add(time.Minute); !slices.Contains(s.scripts(), path) && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
 }

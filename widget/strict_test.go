@@ -78,6 +78,7 @@ func drawn(t *testing.T, tab *widgettest.Tab, layout widget.Layout, pictures boo
 		Modal                 bool
 		Backdrop, Surface     string
 	}
+	tab.Until(widgettest.Find("img") + "?.complete")
 	got := widgettest.Eval[sizes](tab, `(() => {
 		const root = `+widgettest.Root+`, box = el => { const r = el.getBoundingClientRect(); return [r.x, r.y, r.width, r.height]; }, logo = root.querySelector("img"), film = document.getElementById("film");
 		return {Accept: root.querySelector("#accept").offsetHeight, Logo: logo.offsetHeight, Natural: logo.naturalWidth, Film: box(film), Holder: box(film.previousElementSibling),

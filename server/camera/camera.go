@@ -25,6 +25,9 @@ import (
 // Patience bounds one picture: a page of ours is ready in tens of milliseconds, a machine may be slow.
 const Patience = 30 * time.Second
 
+// startPatience bounds the start of Chromium, the first of which after a boot reads hundreds of megabytes.
+const startPatience = 2 * time.Minute
+
 // MaxHeight bounds the window a surface is given, in CSS pixels.
 const MaxHeight = 8000
 
@@ -37,7 +40,8 @@ type Camera struct {
 // Open starts the Chromium at path. The sandbox is off only for root, whom Chromium refuses otherwise.
 func Open(ctx context.Context, path string) (*Camera, error) {
 	opts := append(chromedp.DefaultExecAllocatorOptions[:len(chromedp.DefaultExecAllocatorOptions):len(chromedp.DefaultExecAllocatorOptions)],
-		chromedp.ExecPath(path), chromedp.DisableGPU, chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("hide-scrollbars", true))
+		chromedp.ExecPath(path), chromedp.DisableGPU, chromedp.WSURLReadTimeout(startPatience),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("hide-scrollbars", true))
 	if os.Geteuid() == 0 {
 		opts = append(opts, chromedp.NoSandbox)
 	}

@@ -59,8 +59,8 @@ func TestWhatWaitsTooLongExpires(t *testing.T) {
 		o.Now = func() time.Time { return time.Now().Add(time.Duration(hours.Load()) * time.Hour) }
 		o.Pause, o.PauseMax = time.Hour, time.Hour
 	}).run()
-	d.queue(d.job("a@exemple.fr"), d.job("b@exemple.fr"))
-	storagetest.Eventually(t, 10*time.Second, "the outage", func() bool { return d.Health() != nil })
+	storagetest.Eventually(t, time.Minute, "the outage", func() bool { return d.Health() != nil })
+	d.queue(d.job("a@exemple.fr"), d.job("b@exemple.fr")) // which nobody tries now
 	hours.Store(49)
 	d.expire(t.Context())
 	d.empty()
@@ -85,13 +85,13 @@ func TestForgetting(t *testing.T) {
 		}
 		return nil
 	}})
-	d := open(t, s.URL(), func(o *Options) { o.Retry, o.RetryMax = time.Hour, time.Hour }).run()
+	d := open(t, s.URL(), func(o *Options) { o.Retry, o.RetryMax, o.Timeout = time.Hour, time.Hour, time.Hour }).run()
 	people := []string{"dead@exemple.fr", "held@exemple.fr", "waits@exemple.fr", "waits-too@exemple.fr"}
 	for _, to := range people {
 		d.queue(d.job(to))
 	}
 	<-arrived
-	storagetest.Eventually(t, 10*time.Second, "one dead, two put off", func() bool {
+	storagetest.Eventually(t, time.Minute, "one dead, two put off", func() bool {
 		return d.count("consentd_mail_dead_total") == 1 && d.count("consentd_mail_failures_total") == 2
 	})
 	for _, to := range people[:3] {
@@ -103,7 +103,7 @@ func TestForgetting(t *testing.T) {
 		}
 	}
 	close(release)
-	storagetest.Eventually(t, 10*time.Second, "one is left", func() bool { return d.Status().Waiting == 1 })
+	storagetest.Eventually(t, time.Minute, "one is left", func() bool { return d.Status().Waiting == 1 })
 	left := 0
 	for _, space := range []string{spaceWaiting, spaceDead} {
 		err := d.ledger.Notes(space, nil, func(key, value []byte) error {

@@ -315,7 +315,7 @@ func TestForgettingWhileAMailIsHandedOver(t *testing.T) {
 	d.queue(d.job("first@exemple.fr"))
 	<-arrived
 	d.queue(d.job("second@exemple.fr"))
-	storagetest.Eventually(t, 10*time.Second, "the second waits for its turn", func() bool { all, _ := s.Connections(); return all > 1 })
+	storagetest.Eventually(t, time.Minute, "the second waits for its turn", func() bool { all, _ := s.Connections(); return all > 1 })
 	for _, who := range []string{"first@exemple.fr", "second@exemple.fr"} {
 		if n, err := d.Forget(t.Context(), "club", subject(who)); err != nil || n != 1 {
 			t.Fatal(who, n, err)

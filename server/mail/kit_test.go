@@ -171,14 +171,14 @@ func (d *desk) queue(jobs ...Job) {
 // empty waits until no mail waits.
 func (d *desk) empty() {
 	d.t.Helper()
-	storagetest.Eventually(d.t, 30*time.Second, "nothing waits: "+d.log.String(), func() bool { return d.Status().Waiting == 0 })
+	storagetest.Dwindles(d.t, time.Minute, "nothing waits", func() int { return d.Status().Waiting })
 }
 
 // dead waits for the only dead letter.
 func (d *desk) dead() DeadLetter {
 	d.t.Helper()
 	var all []DeadLetter
-	storagetest.Eventually(d.t, 30*time.Second, "a dead letter", func() bool {
+	storagetest.Eventually(d.t, time.Minute, "a dead letter", func() bool {
 		var err error
 		if all, _, err = d.Dead(10); err != nil {
 			d.t.Fatal(err)
@@ -191,8 +191,8 @@ func (d *desk) dead() DeadLetter {
 	return all[0]
 }
 
-// count reads a metric, summed over its labels.
-func (d *desk) count(name string) (sum float64) {
+// count reads a metric, summed over its labels or of one reason.
+func (d *desk) count(name string, why ...Reason) (sum float64) {
 	d.t.Helper()
 	all, err := d.metrics.Gather()
 	if err != nil {
@@ -203,6 +203,9 @@ func (d *desk) count(name string) (sum float64) {
 			continue
 		}
 		for _, m := range family.Metric {
+			if len(why) > 0 && m.Label[0].GetValue() != string(why[0]) {
+				continue
+			}
 			sum += m.GetCounter().GetValue() + m.GetGauge().GetValue()
 		}
 		return sum

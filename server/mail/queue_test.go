@@ -172,14 +172,10 @@ func TestEndingWaitsNoLongerThanItsGrace(t *testing.T) {
 		}
 		return nil
 	}})
-	d := open(t, s.URL(), func(o *Options) { o.Grace = 50 * time.Millisecond }).run()
+	d := open(t, s.URL(), func(o *Options) { o.Grace, o.Timeout = 50*time.Millisecond, time.Hour }).run()
 	d.queue(d.job("a@exemple.fr"))
 	<-arrived
-	began := time.Now()
-	d.stop()
-	if took := time.Since(began); took > 4*time.Second {
-		t.Errorf("it took %s", took)
-	}
+	d.stop() // nothing else would end it
 	close(release)
 	again := open(t, mailtest.Start(t, mailtest.Options{}).URL(), func(o *Options) { o.Store = d.ledger })
 	if n := again.Status().Waiting; n != 1 {
@@ -232,15 +228,21 @@ func TestWhatKeepsAMailFromBeingSent(t *testing.T) {
 					t.Errorf("%d dead letters, %v", total, err)
 				}
 			default:
-				storagetest.Eventually(t, 10*time.Second, "it waits", func() bool { return d.count("consentd_mail_failures_total") == 1 })
-				raw, err := d.ledger.Note(spaceWaiting, j.ID[:])
-				if err != nil {
-					t.Fatal(err)
+				var r *record
+				storagetest.Eventually(t, time.Minute, "it is noted", func() bool {
+					raw, err := d.ledger.Note(spaceWaiting, j.ID[:])
+					if err != nil {
+						t.Fatal(err)
+					}
+					if r, err = parseRecord(j.ID[:], raw); err != nil {
+						t.Fatal(err)
+					}
+					return r.Why != ""
+				})
+				if r.Why != row.why || r.Attempts != 0 || r.Next < j.Created+1000*60*29 {
+					t.Errorf("%+v", r)
 				}
-				if r, err := parseRecord(j.ID[:], raw); err != nil || r.Why != row.why || r.Attempts != 0 || r.Next < j.Created+1000*60*29 {
-					t.Errorf("%+v %v", r, err)
-				}
-				if d.Status().Waiting != 1 {
+				if d.Status().Waiting != 1 || d.count("consentd_mail_failures_total") != 1 {
 					t.Errorf("%+v", d.Status())
 				}
 			}
@@ -309,7 +311,7 @@ func TestAStoreThatIsBusy(t *testing.T) {
 		b.refuse.Store(30)
 		d.run().Wake(j)
 		if !removals {
-			storagetest.Eventually(t, 10*time.Second, "health says so", func() bool {
+			storagetest.Eventually(t, time.Minute, "health says so", func() bool {
 				err := d.Health()
 				return err != nil && strings.Contains(err.Error(), "handed over")
 			})

@@ -64,7 +64,10 @@ func Open(o Options) (*Registry, error) {
 		return nil, err
 	}
 	r.watcher = w
-	if err := r.load(func([]*Site) {}); err != nil {
+	r.mu.Lock()
+	err = r.load(func([]*Site) {})
+	r.mu.Unlock()
+	if err != nil {
 		w.close()
 		return nil, err
 	}
@@ -92,18 +95,16 @@ func (r *Registry) Problems() []Problem { return slices.Clone(r.current.Load().p
 
 // Reload reads the directory now, instead of when a change is noticed.
 func (r *Registry) Reload() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if err := r.load(r.o.OnChange); err != nil {
-		r.mu.Lock()
-		defer r.mu.Unlock()
 		old := r.current.Load()
 		r.publish(&set{old.byID, old.sorted, []Problem{unreadable(r.o.Dir, err)}})
 	}
 }
 
-// load reads the directory and swaps the set. It fails only when the directory cannot be listed.
+// load reads the directory and swaps the set. It fails only when the directory cannot be listed. mu is held.
 func (r *Registry) load(changed func([]*Site)) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	paths, err := siteFiles(r.o.Dir)
 	if err != nil {
 		return err

@@ -35,7 +35,8 @@ import (
 // ErrSilent means that Chromium ran and no figures came, within the context's time or Patience.
 var ErrSilent = errors.New("measure: the browser gave no figures")
 
-// Patience is how long Run waits for the figures of one page. A page takes about 0.1 s in each width.
+// Patience is how long Run waits for the figures of one page, and for Chromium to start. A page takes about 0.1 s in
+// each width.
 const Patience = 20 * time.Second
 
 // Page is one script in one of its locales.
@@ -62,7 +63,7 @@ var script []byte
 // Run measures pages in the Chromium at path. The same finding on a page in several widths is reported once, in the
 // largest.
 func Run(ctx context.Context, path string, pages []Page) ([]Finding, error) {
-	ctx, cancel := context.WithTimeout(ctx, Patience*time.Duration(max(len(pages), 1)))
+	ctx, cancel := context.WithTimeout(ctx, Patience*time.Duration(len(pages)+1))
 	defer cancel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -72,8 +73,12 @@ func Run(ctx context.Context, path string, pages []Page) ([]Finding, error) {
 	server := &http.Server{Handler: d.routes(), ReadHeaderTimeout: 10 * time.Second}
 	go server.Serve(ln)
 	defer server.Close()
+	late := func() error { return fmt.Errorf("%w: %w", ErrSilent, ctx.Err()) }
 	ended, end, err := Launch(ctx, path, "http://"+ln.Addr().String()+"/")
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, late()
+	case err != nil:
 		return nil, err
 	}
 	defer end()
@@ -84,9 +89,12 @@ func Run(ctx context.Context, path string, pages []Page) ([]Finding, error) {
 		}
 		return judge(pages, r.Looks), nil
 	case err := <-ended:
+		if ctx.Err() != nil { // which ended it
+			return nil, late()
+		}
 		return nil, fmt.Errorf("%w: it ended (%w)", ErrSilent, err)
 	case <-ctx.Done():
-		return nil, fmt.Errorf("%w: %w", ErrSilent, ctx.Err())
+		return nil, late()
 	}
 }
 

@@ -6,7 +6,7 @@
   const looks = [];
 
   const until = async (what, test) => {
-    for (const end = performance.now() + 5000; performance.now() < end; ) {
+    for (const end = performance.now() + 15000; performance.now() < end; ) {
       const found = test();
       if (found) return found;
       await new Promise((done) => setTimeout(done, 5));
@@ -27,10 +27,10 @@
   const boxOf = (el) => (el.closest('label') || el).getBoundingClientRect();
 
   /** The part of the window that shows what scrolls with el. */
-  const port = (el, top) => {
+  const port = (el) => {
     const view = el.ownerDocument.defaultView;
     let box = { left: 0, top: 0, right: view.innerWidth, bottom: view.innerHeight };
-    for (let at = el; at; at = at === top ? null : at.parentElement) {
+    for (let at = el; at; at = at.parentElement) {
       if (!/auto|scroll/.test(getComputedStyle(at).overflowY)) continue;
       const r = at.getBoundingClientRect();
       box = { left: Math.max(box.left, r.left), top: Math.max(box.top, r.top), right: Math.min(box.right, r.right), bottom: Math.min(box.bottom, r.bottom) };
@@ -42,7 +42,7 @@
    * Whether the circle of 24 px around a small target meets another target, or the circle of another small one. What
    * is scrolled away, under the buttons say, is in nobody's way.
    */
-  const crowded = (el, all, top) => {
+  const crowded = (el, all) => {
     const here = boxOf(el);
     if (here.width >= 24 && here.height >= 24) return false;
     el.scrollIntoView({ block: 'center' });
@@ -52,7 +52,7 @@
     return all.some((other) => {
       if (other === el) return false;
       const b = boxOf(other);
-      const seen = port(other, top);
+      const seen = port(other);
       if (b.bottom <= seen.top || b.top >= seen.bottom) return false;
       const near = Math.hypot(x - Math.max(b.left, Math.min(x, b.right)), y - Math.max(b.top, Math.min(y, b.bottom)));
       const small = b.width < 24 || b.height < 24;
@@ -60,7 +60,7 @@
     });
   };
 
-  const control = (el, all, top) => {
+  const control = (el, all) => {
     const box = boxOf(el);
     const style = getComputedStyle(el);
     return {
@@ -70,7 +70,7 @@
       Width: box.width,
       Height: box.height,
       Top: box.top,
-      Crowded: crowded(el, all, top),
+      Crowded: crowded(el, all),
       Cut: el.scrollWidth > el.clientWidth + 1 && el.localName === 'button',
       Look: [style.fontSize, style.fontWeight, style.color, style.backgroundColor, style.border, style.borderRadius, style.opacity, style.textDecorationLine].join(', '),
     };
@@ -80,7 +80,7 @@
   const hidden = (node, el, top) => {
     const range = el.ownerDocument.createRange();
     range.selectNodeContents(node);
-    const seen = port(el, top);
+    const seen = port(el);
     return [...range.getClientRects()].some((line) => {
       if (line.top < seen.top || line.bottom > seen.bottom) return false; // scrolled away
       return [line.left + 1, line.right - 1].some((x) =>
@@ -106,7 +106,7 @@
 
   const measure = (page, width, surface, top) => {
     const all = [...top.querySelectorAll('button, a, input')];
-    looks.push({ Page: page, Width: width, Surface: surface, Controls: all.map((el) => control(el, all, top)), Texts: texts(top) });
+    looks.push({ Page: page, Width: width, Surface: surface, Controls: all.map((el) => control(el, all)), Texts: texts(top) });
   };
 
   const visit = async (page, width) => {
@@ -119,13 +119,16 @@
     root().querySelector('#choose').click();
     measure(page, width, 'preferences', await until('the preferences', () => root()?.querySelector('dialog:not(#banner)[open]')));
     root().querySelector('dialog:not(#banner) #refuse').click();
-    await until('the end of the banner', () => !root()?.querySelector('#banner'));
+    await until('the end of both', () => !root()?.querySelector('dialog, #banner')); // a dialog ends with an event
     const reopen = root()?.querySelector('aside');
     if (reopen) measure(page, width, 'reopen', reopen);
     frame.contentWindow.consentd.open();
     const receipt = root().querySelector('.receipt');
-    if (receipt) measure(page, width, 'receipt', receipt);
-    root().querySelector('#back').click();
+    if (receipt) {
+      receipt.scrollIntoView();
+      measure(page, width, 'receipt', receipt);
+    }
+    root().host.remove(); // placeholders are measured with nothing in front of them
     for (const host of doc.querySelectorAll('consentd-embed')) {
       host.scrollIntoView();
       measure(page, width, 'placeholder', host.shadowRoot.querySelector('figure'));

@@ -20,7 +20,8 @@ func shop() *consent.Site {
 		Banner: consent.BannerText{Title: fr("Vos données, votre choix"), Text: fr("Nous demandons votre accord pour les usages ci-dessous."), Accept: fr("Tout accepter"), Refuse: fr("Tout refuser"),
 			Choose: fr("Choisir"), Save: fr("Enregistrer mes choix"), Back: fr("Fermer"), Reopen: fr("Mes choix"), Necessary: fr("Toujours actif"), Continue: fr("Continuer sans accepter"),
 			PreferencesTitle: fr("Choisir usage par usage"), PreferencesText: fr("Rien n’est activé sans vous."), PolicyText: fr("Confidentialité"), PolicyHref: fr("/confidentialite"),
-			EmbedText: fr("Ce contenu vient de {service}."), EmbedOnce: fr("Charger une fois"), EmbedAlways: fr("Toujours autoriser")},
+			EmbedText: fr("Ce contenu vient de {service}."), EmbedOnce: fr("Charger une fois"), EmbedAlways: fr("Toujours autoriser"),
+			Receipt: &consent.ReceiptText{Button: fr("Télécharger mon reçu"), Waiting: fr("Pas encore envoyé."), Failed: fr("Le reçu n’a pas pu être fait.")}},
 		Purposes: []consent.Purpose{
 			{ID: "basket", Basis: consent.BasisContract, Title: fr("Panier"), Text: fr("Garder votre panier.")},
 			{ID: "film", Basis: consent.BasisConsent, Title: fr("Films"), Text: fr("Montrer des films d’ailleurs."), Services: []consent.Service{
@@ -36,7 +37,7 @@ func page(t *testing.T, theme widget.Theme, change func(js string) string) Page 
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := widget.Build(widget.Input{Site: site, Wordings: wordings, Theme: theme, Options: widget.Options{Reopen: widget.ReopenStart}})
+	b, err := widget.Build(widget.Input{Site: site, Wordings: wordings, Theme: theme, Options: widget.Options{Reopen: widget.ReopenStart, Receipt: true}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,6 +107,8 @@ func TestWhatIsWrongIsFound(t *testing.T) {
 		{"a button in letters of 9 pixels", widget.Theme{}, "#choose{font-size:9px!important}", "text_small banner.choose.fr", "9.0 px"},
 		{"buttons of 16 pixels, close together", widget.Theme{}, ".actions{gap:1px!important;grid-auto-rows:auto!important}.actions button{min-height:0!important;height:16px;padding:0!important;line-height:1!important}",
 			"target_small banner.refuse.fr", "× 16 px"},
+		{"a way back in letters of 8 pixels", widget.Theme{}, "#reopen{font-size:8px!important}", "text_small banner.reopen.fr", "on the reopen: "},
+		{"a receipt in letters of 8 pixels", widget.Theme{}, "#receipt{font-size:8px!important}", "text_small banner.receipt_button.fr", "on the receipt: "},
 		{"a label that does not fit", widget.Theme{}, "#always{white-space:nowrap;width:60px;overflow:hidden}", "text_cut_off banner.always_allow.fr", "does not fit"},
 	}
 	pages := []Page{page(t, widget.Theme{}, styled("#nothing{color:red}"))} // the control
@@ -139,6 +142,10 @@ func TestABrowserThatSaysNothing(t *testing.T) {
 	defer cancel()
 	if _, err := Run(ctx, program("waits", "exec sleep 60"), []Page{{}}); !errors.Is(err, ErrSilent) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("one that waits: %v", err)
+	}
+	cancel()
+	if _, err := Run(ctx, program("begins", "exit 0"), []Page{{}}); !errors.Is(err, ErrSilent) {
+		t.Errorf("one nobody waits for any more: %v", err)
 	}
 	if _, err := Run(t.Context(), filepath.Join(dir, "nothing"), []Page{{}}); err == nil {
 		t.Error("one that is not there")

@@ -29,7 +29,7 @@ import (
 
 // patience bounds a test's use of one tab. It is only reached when something is wrong: a machine busy with other
 // packages' tests takes ten times as long as an idle one.
-const patience = 90 * time.Second
+const patience = 5 * time.Minute
 
 // Browser is one running Chromium.
 type Browser struct {
@@ -38,15 +38,16 @@ type Browser struct {
 }
 
 // Start finds Chromium and starts it without a window. The sandbox is off: tests run as root in containers and
-// open nothing but their own pages. flags are further ones, without dashes: "host-resolver-rules=MAP * 127.0.0.1".
+// open nothing but their own pages. Input reaches a page before its first frame, as puppeteer has it: Chromium drops
+// it otherwise, and a test has no way to know. flags are further ones, without dashes: "host-resolver-rules=MAP * 127.0.0.1".
 func Start(flags ...string) (*Browser, error) {
 	path, err := measure.Find()
 	if err != nil {
 		return nil, err
 	}
 	opts := append(chromedp.DefaultExecAllocatorOptions[:len(chromedp.DefaultExecAllocatorOptions):len(chromedp.DefaultExecAllocatorOptions)],
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.WSURLReadTimeout(2*time.Minute),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("allow-pre-commit-input", true))
 	for _, f := range flags {
 		name, value, _ := strings.Cut(f, "=")
 		opts = append(opts, chromedp.Flag(name, value))

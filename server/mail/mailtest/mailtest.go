@@ -116,7 +116,7 @@ func (s *Server) Mails() []*Mail {
 // Wait waits until n mails were taken, and gives them.
 func (s *Server) Wait(t testing.TB, n int) []*Mail {
 	t.Helper()
-	storagetest.Eventually(t, 30*time.Second, "mails arrive", func() bool { return len(s.Mails()) >= n })
+	storagetest.Dwindles(t, time.Minute, "mails arrive", func() int { return n - len(s.Mails()) })
 	return s.Mails()
 }
 
