@@ -32,7 +32,7 @@ func (d dataFlags) snapshots() string   { return filepath.Join(d.Data, "snapshot
 
 // warehouseFlags says which ClickHouse.
 type warehouseFlags struct {
-	Clickhouse string `help:"ClickHouse to ship to, clickhouse://user:password@host:9000/database?secure=true; several hosts with commas. Secret. Empty: an embedded one." env:"CONSENTD_CLICKHOUSE" placeholder:"URL"`
+	Clickhouse string `help:"ClickHouse to ship to, clickhouse://user:password@host:9000/database?secure=true; several hosts with commas; &cluster=NAME spreads the tables over a cluster of that server's configuration. Secret. Empty: an embedded one." env:"CONSENTD_CLICKHOUSE" placeholder:"URL"`
 	EngineLib  string `help:"libchdb.so of the embedded ClickHouse; default: beside the program, or storage/engine/node_modules." env:"CONSENTD_ENGINE_LIB" type:"path" placeholder:"FILE"`
 }
 

@@ -22,7 +22,8 @@ import (
 // system.clusters has for it: ON CLUSTER would need a Keeper, which a cluster without replicas has not. A replica that
 // does not answer is left to the next start, as long as another of its shard does.
 //
-// Tables are Replicated… where the servers have the macros shard and replica; then a Keeper is needed.
+// Tables are Replicated… where the servers have the macros shard and replica; then a Keeper is needed. A server with a
+// ZooKeeper has taken these statements; replicas at work have not been seen, the engine of the tests cannot be one.
 
 // ErrCluster means that the cluster of the address cannot be used as it is; the error around it says why.
 var ErrCluster = errors.New("warehouse: the cluster cannot be used")
