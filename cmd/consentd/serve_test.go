@@ -189,6 +189,27 @@ func TestExternalClickHouseTakesPrecedence(t *testing.T) {
 	}
 }
 
+// TestAClusterHoldsWhatIsRecorded runs against two shards through the server beside them: choices are spread, found,
+// counted and erased.
+func TestAClusterHoldsWhatIsRecorded(t *testing.T) {
+	data, sites := t.TempDir(), siteFile(t, origin)
+	cluster := []string{"--clickhouse", storagetest.NewCluster(t).Database(t)}
+	p, edge := serve(t, data, sites, cluster...)
+	admin, token := p.says(t, `admin=http://(\S+)`), tokenFor(t, data)
+	for i := range 30 {
+		mustChoose(t, edge, token, fmt.Sprint("c", i))
+	}
+	wantRows(t, data, cluster, "SELECT count(), uniqExact(id) FROM consents", "30\t30")
+	wantRows(t, data, cluster, "SELECT uniqExact(_shard_num) FROM consent_facts", "2")
+	wantRows(t, data, cluster, "SELECT uniqExact(_shard_num) FROM consent_personal", "2")
+	if _, body := get(t, edge+"/v1/sites/demo/rates?by=purpose", token); !contains(body, `"granted":30`) {
+		t.Error(body)
+	}
+	must(t, "erase", "--site", "demo", "--external", "c7", "--admin", admin)
+	wantRows(t, data, cluster, "SELECT count(), countIf(erased) FROM consents", "30\t1")
+	p.end(t)
+}
+
 // TestStartIsRefused says what each mistake gets.
 func TestStartIsRefused(t *testing.T) {
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
