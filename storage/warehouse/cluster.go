@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -47,7 +46,7 @@ var (
 	tableCreated = regexp.MustCompile(`^(CREATE TABLE IF NOT EXISTS (\w+))`)
 	tableEngine  = regexp.MustCompile(`\nENGINE = (\w*MergeTree)(?:\((\w+)\))?`)
 	tableIndex   = regexp.MustCompile(`,\n *INDEX [^\n]*`)
-	tableAltered = regexp.MustCompile(`^(ALTER TABLE \w+) \w+ (\w+)`)
+	tableAltered = regexp.MustCompile(`^(ALTER TABLE \w+)( \w+ (\w+))`)
 	feedCreated  = regexp.MustCompile(`^(CREATE MATERIALIZED VIEW IF NOT EXISTS \w+ TO \w+)`)
 	feedFrom     = regexp.MustCompile(`(\nFROM \w+)`)
 	viewCreated  = regexp.MustCompile(`^CREATE VIEW `)
@@ -84,7 +83,7 @@ func shardRole(replicated bool) role {
 			s = feedCreated.ReplaceAllString(s, "${1}"+localSuffix)
 			return feedFrom.ReplaceAllString(s, "${1}"+localSuffix), nil
 		case tableAltered.MatchString(s):
-			return strings.Replace(s, tableAltered.FindStringSubmatch(s)[1], tableAltered.FindStringSubmatch(s)[1]+localSuffix, 1), nil
+			return tableAltered.ReplaceAllString(s, "${1}"+localSuffix+"${2}"), nil
 		case viewCreated.MatchString(s):
 			return "", nil
 		}
@@ -120,7 +119,7 @@ func (t *Target) doorRole() role {
 			return fmt.Sprintf("%s\nENGINE = Distributed('%s', '%s', '%s%s'%s)", tableIndex.ReplaceAllString(s[:columns[0]], ""),
 				t.Cluster, t.Database, table, localSuffix, key), nil
 		case tableAltered.MatchString(s):
-			if what := tableAltered.FindStringSubmatch(s)[2]; what == "INDEX" {
+			if tableAltered.FindStringSubmatch(s)[3] == "INDEX" {
 				return "", nil
 			}
 			return s, nil
@@ -131,18 +130,15 @@ func (t *Target) doorRole() role {
 	}}
 }
 
-// shard is one shard of a cluster: the addresses of its replicas.
-type shard []string
-
-// shards asks the server who belongs to the cluster.
-func (w *Warehouse) shards(ctx context.Context, conn driver.Conn) ([]shard, error) {
+// shards asks the server who belongs to the cluster: the addresses of each shard's replicas.
+func (w *Warehouse) shards(ctx context.Context, conn driver.Conn) ([][]string, error) {
 	rows, err := conn.Query(ctx, "SELECT shard_num, host_name, port FROM system.clusters WHERE cluster = {cluster:String} ORDER BY shard_num, replica_num",
 		clickhouse.Named("cluster", w.target.Cluster))
 	if err != nil {
 		return nil, fmt.Errorf("asking for the cluster: %w", err)
 	}
 	defer rows.Close()
-	var all []shard
+	var all [][]string
 	for rows.Next() {
 		var number uint32
 		var host string
