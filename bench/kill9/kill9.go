@@ -60,11 +60,12 @@ type Report struct {
 	Acknowledged uint64 // answered with 201
 	Refused      uint64 // answered with 503
 	Rows         uint64 // in ClickHouse: acknowledged, or on disk when the answer was cut off
-	Problems     []string
+	Problems     []Problem
 }
 
-// problemsShown bounds the list: a program that forgets forgets thousands.
-const problemsShown = 20
+// problemsShown bounds the list of each kind: a program that forgets forgets thousands, and must not hide what else
+// it does.
+const problemsShown = 5
 
 // ErrBroken means that the promise was not kept; the error's text says where.
 var ErrBroken = errors.New("kill9: an acknowledged choice was not kept as promised")
@@ -74,7 +75,22 @@ func (r *Report) Err() error {
 	if len(r.Problems) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%w:\n%s", ErrBroken, strings.Join(r.Problems[:min(len(r.Problems), problemsShown)], "\n"))
+	count := map[string]int{}
+	var kinds, shown []string
+	for _, p := range r.Problems {
+		if count[p.Kind]++; count[p.Kind] == 1 {
+			kinds = append(kinds, p.Kind)
+		}
+		if count[p.Kind] <= problemsShown {
+			shown = append(shown, p.Text)
+		}
+	}
+	for _, kind := range kinds {
+		if more := count[kind] - problemsShown; more > 0 {
+			shown = append(shown, fmt.Sprintf("and %d more like %q", more, kind))
+		}
+	}
+	return fmt.Errorf("%w:\n%s", ErrBroken, strings.Join(shown, "\n"))
 }
 
 // Run runs the cycles and then compares with ClickHouse. The error is about the run, not about the promise.

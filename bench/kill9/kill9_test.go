@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/consentd/consentd/bench/rig"
 	"github.com/consentd/consentd/storage/storagetest"
 )
@@ -139,6 +141,9 @@ func (s *recorder) Rows(_ context.Context, _ uint64, out io.Writer) error {
 	return lines.Err()
 }
 
+// leastChoices is enough for a fault that shows in one choice of ten to show in one that was acknowledged.
+const leastChoices = 100
+
 func TestARecorderIsHeldToItsPromise(t *testing.T) {
 	for fault, want := range map[string]string{
 		"none":             "",
@@ -155,12 +160,12 @@ func TestARecorderIsHeldToItsPromise(t *testing.T) {
 			}
 			r, err := Run(t.Context(), Options{
 				Server: &recorder{addr: addr, dir: t.TempDir(), fault: fault},
-				Cycles: 3, Conns: 8, Load: 100 * time.Millisecond, Least: 10, Seed: 1, Say: t.Logf,
+				Cycles: 3, Conns: 8, Load: 100 * time.Millisecond, Least: leastChoices, Seed: 1, Say: t.Logf,
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if r.Acknowledged < 10 {
+			if r.Acknowledged < leastChoices {
 				t.Fatalf("only %d choices were acknowledged: nothing was tested", r.Acknowledged)
 			}
 			if err := r.Err(); want == "" && err != nil {
@@ -169,5 +174,22 @@ func TestARecorderIsHeldToItsPromise(t *testing.T) {
 				t.Errorf("want %q among the problems, got %v", want, err)
 			}
 		})
+	}
+}
+
+func TestAnErrorShowsSomeOfEachKindOfProblem(t *testing.T) {
+	r := NewRecord()
+	for seq := range 1000 {
+		r.problem("seq %d is in ClickHouse more than once", seq)
+	}
+	r.problem("choice %s was acknowledged as seq %d and forgotten", uuid.UUID{1}, 7)
+	text := (&Report{Problems: r.Problems()}).Err().Error()
+	for _, want := range []string{"seq 4 is", `and 995 more like "seq %d is in ClickHouse more than once"`, "as seq 7 and forgotten"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("want %q in\n%s", want, text)
+		}
+	}
+	if n := strings.Count(text, "\n"); n != 7 {
+		t.Errorf("%d lines, want 5 of the many, 1 of the other and 1 that counts", n)
 	}
 }

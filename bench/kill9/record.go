@@ -12,8 +12,11 @@ type Record struct {
 	mu       sync.Mutex
 	ids      []uuid.UUID // by seq; zero where nothing was acknowledged
 	n        uint64
-	problems []string
+	problems []Problem
 }
+
+// Problem is one place where the promise was broken. Problems of a kind are the same sentence with other numbers.
+type Problem struct{ Kind, Text string }
 
 // NewRecord is empty.
 func NewRecord() *Record { return &Record{} }
@@ -60,12 +63,12 @@ func (r *Record) of(seq uint64) uuid.UUID {
 func (r *Record) problem(format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.problems = append(r.problems, fmt.Sprintf(format, args...))
+	r.problems = append(r.problems, Problem{Kind: format, Text: fmt.Sprintf(format, args...)})
 }
 
 // Problems lists where the promise was broken.
-func (r *Record) Problems() []string {
+func (r *Record) Problems() []Problem {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append([]string(nil), r.problems...)
+	return append([]Problem(nil), r.problems...)
 }

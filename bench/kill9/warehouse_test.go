@@ -38,7 +38,7 @@ func TestRowsAreHeldAgainstWhatWasAcknowledged(t *testing.T) {
 			continue
 		}
 		for i := range got {
-			if !strings.Contains(got[i], c.want[i]) {
+			if !strings.Contains(got[i].Text, c.want[i]) {
 				t.Errorf("%s: problem %q, want %q", name, got[i], c.want[i])
 			}
 		}
