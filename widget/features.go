@@ -63,15 +63,20 @@ func (f features) define() map[string]string {
 	return out
 }
 
-// sheets are the style sheets of f, in their order.
-func (f features) sheets() []string {
-	all := []string{"core"}
-	for _, s := range []struct{ feature, name string }{{"BAR", "bar"}, {"BOX", "box"}, {"MODAL", "modal"}, {"CONTINUE", "continue"},
-		{"BARCONTINUE", "continue-bar"},
-		{"LOGO", "logo"}, {"SERVICES", "services"}, {"REOPEN", "reopen"}, {"RECEIPT", "receipt"}, {"EMBEDS", "embed"}, {"OURS", "form"}} {
-		if f[s.feature] {
-			all = append(all, s.name)
+// sheets are the style sheets of f, in their order: those of a banner, and those of everything else.
+func (f features) sheets() (banner, more []string) {
+	used := func(first string, more ...[2]string) []string {
+		all := []string{first}
+		for _, m := range more {
+			if f[m[0]] {
+				all = append(all, m[1])
+			}
 		}
+		return all
 	}
-	return append(all, "narrow")
+	banner = used("core", [2]string{"BAR", "bar"}, [2]string{"BOX", "box"}, [2]string{"MODAL", "modal"}, [2]string{"CONTINUE", "continue"},
+		[2]string{"BARCONTINUE", "continue-bar"}, [2]string{"LOGO", "logo"})
+	more = used("preferences", [2]string{"SERVICES", "services"}, [2]string{"REOPEN", "reopen"}, [2]string{"RECEIPT", "receipt"},
+		[2]string{"EMBEDS", "embed"}, [2]string{"OURS", "form"})
+	return append(banner, "narrow"), append(more, "preferences-narrow")
 }

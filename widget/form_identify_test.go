@@ -111,7 +111,7 @@ func TestWhenTheEdgeDoesNotKnowThePerson(t *testing.T) {
 	s, tab := visitSignedIn(t, page{})
 	tab.NothingShown()
 	widgettest.Eval[bool](tab, `(consentd.identify("forged"), true)`)
-	tab.Heard("identify refused by the edge: 422")
+	tab.Heard("identify refused: 422")
 	if got := widgettest.Eval[string](tab, allowedNow); got != "analytics" {
 		t.Errorf("allowed: %q", got)
 	}

@@ -406,7 +406,7 @@ func TestTheEdgeMayNotTakeAWording(t *testing.T) {
 	tab := newTab(t)
 	tab.BeforeScripts(s.chosen("0"))
 	tab.Open(s.site.URL)
-	tab.Heard("wording refused by the edge:")
+	tab.Heard("wording refused:")
 	fill(tab, "#n")
 	submitted(tab, 1)
 	if e := told(t, tab, 1)[0]; e.Status != "refused" {

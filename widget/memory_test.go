@@ -173,6 +173,22 @@ func TestAChoiceIsKeptSixMonthsAndNoLonger(t *testing.T) {
 	}
 }
 
+// A choice that only the cookie still has counts before a signal decides, and is kept in both places from then on.
+func TestASignalDoesNotOverrideAChoiceThatOnlyTheCookieHas(t *testing.T) {
+	s, tab := visit(t, page{body: gated})
+	tab.Press("#accept")
+	tab.NothingShown()
+	got(t, s, &s.consents, 1)
+	tab.Until(answered)
+	widgettest.Eval[bool](tab, `(localStorage.clear(), true)`)
+	tab.BeforeScripts(`Object.defineProperty(navigator, "globalPrivacyControl", {value: true})`)
+	tab.Reload()
+	tab.Until(ran + `.endsWith("last")`)
+	tab.NothingShown()
+	tab.Until(`"consentd_shop=" + localStorage.consentd_shop === document.cookie`)
+	got(t, s, &s.consents, 1)
+}
+
 func TestTabsAgree(t *testing.T) {
 	s, one := visit(t, page{body: gated})
 	one.BannerShown()

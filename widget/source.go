@@ -1,9 +1,11 @@
 package widget
 
 import (
+	"bytes"
 	"embed"
 	"fmt"
 	"path"
+	"reflect"
 	"strings"
 
 	"github.com/evanw/esbuild/pkg/api"
@@ -55,19 +57,37 @@ func (p parts) load(name string) (string, api.Loader, error) {
 		return string(p.data), api.LoaderJS, nil
 	case cssModule:
 		css, err := p.css()
-		return css, api.LoaderText, err
+		return css, api.LoaderJS, err
 	}
 	src, err := sourceFS.ReadFile(name)
 	return string(src), api.LoaderTS, err
 }
 
-// css is the site's colours and the sheets it uses, minified.
+// css is the module of the two sheets: what a banner needs, with the site's colours, and what everything else needs
+// besides, which most visitors never see.
 func (p parts) css() (string, error) {
-	all := p.theme
+	theme := p.theme
 	if p.features["OURS"] {
-		all = strings.ReplaceAll(all, themed, themed+",form")
+		theme = strings.ReplaceAll(theme, themed, themed+",form")
 	}
-	for _, name := range p.features.sheets() {
+	banner, more := p.features.sheets()
+	sheets := make([]string, 2)
+	var err error
+	if sheets[0], err = p.sheet(theme, banner); err != nil {
+		return "", err
+	}
+	if sheets[1], err = p.sheet("", more); err != nil {
+		return "", err
+	}
+	var module bytes.Buffer
+	module.WriteString("export default ")
+	err = literal(&module, reflect.ValueOf(sheets))
+	return module.String(), err
+}
+
+// sheet is all and the style sheets of those names, minified.
+func (p parts) sheet(all string, names []string) (string, error) {
+	for _, name := range names {
 		if name == "narrow" {
 			all += p.place
 		}

@@ -67,12 +67,10 @@ func findings(t *testing.T, pages []Page) []map[string]string {
 
 func same(js string) string { return js }
 
-// styled adds rules to the sheet of the widget.
+// styled adds rules to each sheet of the widget.
 func styled(rules string) func(string) string {
 	return func(js string) string {
-		return js + `;{const add=r=>{const s=new CSSStyleSheet();s.replaceSync(` + "`" + rules + "`" + `);r.adoptedStyleSheets=[...r.adoptedStyleSheets,s]};
-			const all=()=>document.querySelectorAll("consentd-widget,consentd-embed").forEach(e=>e.styled||(e.styled=1,add(e.shadowRoot)));
-			all();addEventListener("DOMContentLoaded",all);new MutationObserver(all).observe(document,{childList:true,subtree:true})}`
+		return `{const read=CSSStyleSheet.prototype.replaceSync;CSSStyleSheet.prototype.replaceSync=function(css){read.call(this,css&&css+` + "`" + rules + "`" + `)}};` + js
 	}
 }
 

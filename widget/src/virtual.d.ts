@@ -7,8 +7,8 @@ declare module 'consentd:site' {
 }
 
 declare module 'consentd:style' {
-  /** The style sheet, minified, with the site's theme. */
-  const css: string;
+  /** The style sheets, minified: of a banner, with the site's theme, and of everything else. */
+  const css: [banner: string, more: string];
   export default css;
 }
 

@@ -69,7 +69,7 @@ export function formEdge(edge: string, begun: Session): FormEdge {
       // Nearly always somebody else has shown the same words before. Now nobody has.
       const taken = await post(edge + 'wordings', doc);
       if (taken?.ok) answer = await post(edge + 'prompts', prompt);
-      else if (taken) console.warn('consentd: wording refused by the edge:', taken.status);
+      else if (taken) console.warn('consentd: wording refused:', taken.status);
     }
     if (answer?.ok) known[hash] = true;
   }

@@ -5,6 +5,7 @@ import { every } from './every';
 import { formAsk } from './formAsk';
 import type { FormEdge } from './formEdge';
 import { formIcon } from './formIcon';
+import { furnish } from './furnish';
 import { guard } from './guard';
 import { shadow } from './shadow';
 import type { FormHandler, FormSite, FormStatus, FormText, Identifier, LocaleText } from './types';
@@ -25,6 +26,7 @@ export function formOurs(place: HTMLElement, form: FormSite, speaks: LocaleText,
   let busy = false;
 
   const { host, root } = shadow('consentd-form', speaks);
+  furnish(root);
   const ask = formAsk(form, text, words);
   const trap = element('input', { name: 'website', class: 'trap', tabindex: '-1', autocomplete: 'off', 'aria-hidden': 'true' });
   const send = element('button', { type: 'submit' }, text.label);

@@ -19,8 +19,6 @@ interface State {
   remove?: (() => void) | undefined;
 }
 
-const runs = /^$|module|(java|ecma)script/i;
-
 /**
  * Holds back what names purposes, until allowed says yes to each:
  *
@@ -76,7 +74,7 @@ export function gate(allowed: (purpose: string) => boolean, nonce: string, place
       if (seen.has(el)) return;
       const purposes = marked(el);
       const script = el instanceof HTMLScriptElement;
-      if (!purposes || (script && runs.test(el.type))) {
+      if (!purposes || (script && /^$|module|(java|ecma)script/i.test(el.type))) {
         seen.add(el);
         if (el.dataset['consent']) warn(purposes ? 'type' : 'data-consent', el);
         return;

@@ -63,6 +63,6 @@ async function redated(body: string, answer: Response): Promise<string> {
   const was = body.slice(7, 43); // the id is the first member
   // The first 8 digits count spells of 65 seconds: an id already dated so is refused for another reason.
   if (code === 'id_in_future' && now && id.slice(0, 8) !== was.slice(0, 8)) return body.replace(was, id);
-  console.warn('consentd: choice refused by the edge:', answer.status, code);
+  console.warn('consentd: choice refused:', answer.status, code);
   return '';
 }

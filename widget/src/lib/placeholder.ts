@@ -1,5 +1,6 @@
 import { button } from './button';
 import { element } from './element';
+import { furnish } from './furnish';
 import { shadow } from './shadow';
 import type { LocaleText, Service } from './types';
 
@@ -17,7 +18,8 @@ export function placeholder(
   always: () => void,
 ): () => void {
   const box = new CSSStyleSheet();
-  const { host, root } = shadow('consentd-embed', text, box);
+  const { host, root } = shadow('consentd-embed', text);
+  furnish(root, box);
   root.append(
     element(
       'figure',

@@ -59,8 +59,6 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
   let person!: SignedIn; // where the site has identify
   if (USES_IDENTIFY) person = signedIn(edge);
   let kept = readChoice(USES_DOMAIN);
-  // A choice that only the cookie still has: looked for without making the page wait, where the browser can.
-  const looked = !USES_DOMAIN && !kept && window.cookieStore?.get(storageKey);
 
   const choice = () => (USES_IDENTIFY && person.choice()) || (kept?.print === site.print ? kept : undefined);
   const decided = (): Decisions => choice()?.decisions ?? {};
@@ -75,8 +73,7 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
           (service) => { decide(`embed:${service}`, 'custom', { [purpose]: true }); el.focus(); },
         )
       : undefined);
-  const ran = USES_TARTEAUCITRON ? jobs(allowed, nonce) : undefined!; // never used without
-  const pass = USES_TARTEAUCITRON ? () => { gated(); ran(); } : gated;
+  const pass = USES_TARTEAUCITRON ? both(gated, jobs(allowed, nonce)) : gated;
 
   function allowed(purpose: string): boolean {
     if (USES_MIGRATE && purpose[0] === '!') return decided()[purpose.slice(1)] === false;
@@ -87,9 +84,8 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
   function displayed(surface: Surface): void {
     if (prompts[surface]) return;
     const prompt = (prompts[surface] = uuid());
-    const page = pageAddress();
     // After the frame it is displayed with, and no later: who leaves at once was asked all the same.
-    setTimeout(() => post(edge + 'prompts', json({ prompt, surface, wording: text.hashes[surface], locale: text.lang, page })));
+    setTimeout(() => post(edge + 'prompts', json({ prompt, surface, wording: text.hashes[surface], locale: text.lang, page: pageAddress() })));
   }
 
   /** Keeps decisions and reports them. A part of them changes nothing about when the rest was decided. */
@@ -113,7 +109,7 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
   }
 
   function settled(was: Decisions): void {
-    let less = false;
+    let less: boolean | undefined;
     if (USES_RELOAD) each(asked, (id) => was[id] && !allowed(id) && (less = true));
     if (complete(decided())) shown.clear();
     pass();
@@ -162,6 +158,7 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
     if (!now || now.at === kept?.at) return;
     const was = kept?.decisions ?? {};
     kept = now;
+    writeChoice(now); // where it was missing
     if (choice()) settled(was);
   }
 
@@ -173,6 +170,10 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
       if (found) decide('import', 'custom', found.decisions, found.at);
     }
     if (USES_GPC && !choice() && navigator.globalPrivacyControl) decide('signal', 'reject_all', all(false));
+    ask();
+  }
+
+  function ask(): void {
     if (complete(decided())) shown.clear();
     else shown.showBanner();
   }
@@ -180,10 +181,17 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
   tell();
   pass();
   const start = guard(begin);
-  if (looked) {
-    looked.then(start, start);
-    shown.prepare(); // while another process looks
-  } else start(!choice());
+  if (USES_DOMAIN || USES_MIGRATE || choice() || (USES_GPC && navigator.globalPrivacyControl)) start(!choice());
+  else {
+    // A choice that only the cookie still has takes the banner down again. To look for it first would cost every new
+    // visitor with a slow telephone ten milliseconds, or twenty where browsers do not do it aside.
+    queueMicrotask(guard(ask)); // what the page has queued comes first
+    setTimeout(() => {
+      const aside = window.cookieStore;
+      if (aside) aside.get(storageKey).then(start, start);
+      else start(true);
+    });
+  }
   later(() => {
     addEventListener('storage', guard((e: StorageEvent) => e.key === storageKey && follow(true)));
     addEventListener('pageshow', guard((e: PageTransitionEvent) => e.persisted && follow(true)));
@@ -225,5 +233,12 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
       if (more && !surface) open();
       else decide(surface || 'preferences', 'custom', next);
     },
+  };
+}
+
+function both(first: () => void, second: () => void): () => void {
+  return () => {
+    first();
+    second();
   };
 }

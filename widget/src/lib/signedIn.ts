@@ -53,7 +53,7 @@ export function signedIn(edge: string): SignedIn {
       const said = await answer?.json().catch(() => 0);
       // Out of date, or no answer: what applied goes on.
       if (mine !== turn || (next && (!answer || answer.status >= 500 || answer.status === 429))) return false;
-      if (answer && !answer.ok) console.warn('consentd: identify refused by the edge:', answer.status, said.code);
+      if (answer && !answer.ok) console.warn('consentd: identify refused:', answer.status, said.code);
       token = next ?? '';
       const decisions: Decisions = {};
       each(site.purposes, ({ id, asked }) => {

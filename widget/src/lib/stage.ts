@@ -1,6 +1,7 @@
 import { banner, type BannerActions } from './banner';
 import { button } from './button';
 import { element } from './element';
+import { furnish } from './furnish';
 import { guard } from './guard';
 import { preferences, type PreferencesActions } from './preferences';
 import { shadow } from './shadow';
@@ -8,8 +9,6 @@ import type { Decisions, LocaleText, Surface } from './types';
 
 /** What stands on the screen. */
 export interface Stage {
-  /** Builds the banner that may have to be shown. It is done by itself, too, but then somebody waits for it. */
-  prepare(): void;
   showBanner(): void;
   showPreferences(decided: Decisions, actions: PreferencesActions): void;
   /** The surface in front. */
@@ -37,17 +36,8 @@ export function stage(
   let small: HTMLElement | undefined;
   let undo: HTMLElement | undefined;
 
-  function ground(): void {
-    if (!host) ({ host, root } = shadow('consentd-widget', text));
-  }
-
-  function prepare(): void {
-    ground();
-    first ??= banner(text, on);
-  }
-
   function raise(): ShadowRoot {
-    ground();
+    if (!host) ({ host, root } = shadow('consentd-widget', text));
     if (!host!.isConnected) parent().prepend(host!);
     return root;
   }
@@ -71,8 +61,15 @@ export function stage(
   function lower(): void {
     if (first || dialog) return;
     if (USES_REOPEN) {
-      if (!small) raise().append((small = element('aside', {}, button('reopen', text.reopen!, on.choose))));
+      if (!small) {
+        raise().append((small = element('aside', {}, button('reopen', text.reopen!, on.choose))));
+        furnish(root);
+      }
       undo?.remove();
+      const takeBack = () => {
+        withdraw();
+        (small!.firstChild as HTMLElement).focus(); // the button pressed is gone
+      };
       if (granted()) small.append((undo = button('withdraw', text.refuse, takeBack)));
     } else {
       host?.remove();
@@ -80,21 +77,16 @@ export function stage(
     }
   }
 
-  function takeBack(): void {
-    withdraw();
-    (small!.firstChild as HTMLElement).focus(); // the button pressed is gone
-  }
-
   return {
-    prepare,
     showBanner() {
-      prepare();
+      first ??= banner(text, on);
       place();
     },
     showPreferences(decided, actions) {
       if (dialog) return;
       const opened = (dialog = preferences(text, decided, actions));
       raise().append(opened);
+      furnish(root);
       opened.onclose = () => {
         opened.remove();
         dialog = undefined;
