@@ -65,18 +65,18 @@ func (f features) define() map[string]string {
 
 // sheets are the style sheets of f, in their order: those of a banner, and those of everything else.
 func (f features) sheets() (banner, more []string) {
-	used := func(first string, more ...[2]string) []string {
-		all := []string{first}
-		for _, m := range more {
-			if f[m[0]] {
-				all = append(all, m[1])
-			}
+	banner, more = []string{"core"}, []string{"preferences"}
+	for _, s := range []struct {
+		feature, name string
+		of            *[]string
+	}{
+		{"BAR", "bar", &banner}, {"BOX", "box", &banner}, {"MODAL", "modal", &banner}, {"CONTINUE", "continue", &banner},
+		{"BARCONTINUE", "continue-bar", &banner}, {"LOGO", "logo", &banner},
+		{"SERVICES", "services", &more}, {"REOPEN", "reopen", &more}, {"RECEIPT", "receipt", &more}, {"EMBEDS", "embed", &more}, {"OURS", "form", &more},
+	} {
+		if f[s.feature] {
+			*s.of = append(*s.of, s.name)
 		}
-		return all
 	}
-	banner = used("core", [2]string{"BAR", "bar"}, [2]string{"BOX", "box"}, [2]string{"MODAL", "modal"}, [2]string{"CONTINUE", "continue"},
-		[2]string{"BARCONTINUE", "continue-bar"}, [2]string{"LOGO", "logo"})
-	more = used("preferences", [2]string{"SERVICES", "services"}, [2]string{"REOPEN", "reopen"}, [2]string{"RECEIPT", "receipt"},
-		[2]string{"EMBEDS", "embed"}, [2]string{"OURS", "form"})
 	return append(banner, "narrow"), append(more, "preferences-narrow")
 }
