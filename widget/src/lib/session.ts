@@ -158,13 +158,15 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
     if (!now || now.at === kept?.at) return;
     const was = kept?.decisions ?? {};
     kept = now;
-    writeChoice(now); // where it was missing
     if (choice()) settled(was);
   }
 
   /** Asks, unless that has been answered in some way; looks at cookies first when it is told to. */
   function begin(cookies: unknown): void {
-    if (cookies) follow(true);
+    if (cookies) {
+      follow(true);
+      if (kept) writeChoice(kept); // where it was missing
+    }
     if (USES_MIGRATE && !choice()) {
       const found = migrated();
       if (found) decide('import', 'custom', found.decisions, found.at);
@@ -186,11 +188,11 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
     // A choice that only the cookie still has takes the banner down again. To look for it first would cost every new
     // visitor with a slow telephone ten milliseconds, or twenty where browsers do not do it aside.
     queueMicrotask(guard(ask)); // what the page has queued comes first
-    setTimeout(() => {
+    setTimeout(guard(() => {
       const aside = window.cookieStore;
       if (aside) aside.get(storageKey).then(start, start);
       else start(true);
-    });
+    }));
   }
   later(() => {
     addEventListener('storage', guard((e: StorageEvent) => e.key === storageKey && follow(true)));

@@ -5,6 +5,7 @@ import { furnish } from './furnish';
 import { guard } from './guard';
 import { preferences, type PreferencesActions } from './preferences';
 import { shadow } from './shadow';
+import { sheet } from './sheet';
 import type { Decisions, LocaleText, Surface } from './types';
 
 /** What stands on the screen. */
@@ -37,7 +38,10 @@ export function stage(
   let undo: HTMLElement | undefined;
 
   function raise(): ShadowRoot {
-    if (!host) ({ host, root } = shadow('consentd-widget', text));
+    if (!host) {
+      ({ host, root } = shadow('consentd-widget', text));
+      root.adoptedStyleSheets = [sheet(0)];
+    }
     if (!host!.isConnected) parent().prepend(host!);
     return root;
   }
