@@ -240,3 +240,26 @@ func TestHostsOfADomainShareAChoice(t *testing.T) {
 		})
 	}
 }
+
+// Where a page loads nothing else, its load event does not come in the task that puts the banner up: there the browser
+// would lay it out at once. The page of a choice made, where nothing is put up, shows that it otherwise does come there.
+func TestTheLoadEventWaitsForTheTaskOfTheBanner(t *testing.T) {
+	s := newStand(t, input(t, shop()), page{body: plain})
+	tab := newTab(t)
+	// Whatever is posted so comes before any other task.
+	tab.BeforeScripts(`addEventListener("DOMContentLoaded", () => scheduler.postTask(() => window.later = true, {priority: "user-blocking"}));
+addEventListener("load", () => window.apart = window.later === true)`)
+	tab.Open(s.site.URL + "/shop")
+	tab.BannerShown()
+	if !widgettest.Eval[bool](tab, "apart") {
+		t.Error("the load event came in the task that put the banner up")
+	}
+	tab.Press("#refuse")
+	tab.NothingShown()
+	tab.Reload()
+	tab.NothingShown()
+	if widgettest.Eval[bool](tab, "apart") {
+		t.Error("the load event came later where there was no banner: this test shows nothing")
+	}
+	quiet(t, tab)
+}

@@ -162,7 +162,7 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
   }
 
   /** Asks, unless that has been answered in some way; looks at cookies first when it is told to. */
-  function begin(cookies: unknown): void {
+  function begin(cookies: boolean): void {
     if (cookies) {
       follow(true);
       if (kept) writeChoice(kept); // where it was missing
@@ -182,24 +182,18 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
 
   tell();
   pass();
-  const start = guard(begin);
-  if (USES_DOMAIN || USES_MIGRATE || choice() || (USES_GPC && navigator.globalPrivacyControl)) start(!choice());
-  else {
-    // A choice that only the cookie still has takes the banner down again. To look for it first would cost every new
-    // visitor with a slow telephone ten milliseconds, or twenty where browsers do not do it aside.
-    queueMicrotask(guard(ask)); // what the page has queued comes first
-    setTimeout(guard(() => {
-      const aside = window.cookieStore;
-      if (aside) aside.get(storageKey).then(start, start);
-      else start(true);
-    }));
-  }
+  // Whether the page waits for its cookies, which is twenty milliseconds on a slow telephone.
+  const waits = USES_DOMAIN || USES_MIGRATE || choice() || (USES_GPC && navigator.globalPrivacyControl);
+  if (waits) guard(begin)(!choice());
+  else queueMicrotask(guard(ask)); // what the page has queued comes first
   later(() => {
     addEventListener('storage', guard((e: StorageEvent) => e.key === storageKey && follow(true)));
     addEventListener('pageshow', guard((e: PageTransitionEvent) => e.persisted && follow(true)));
     addEventListener('pagehide', guard(sent.leave));
     addEventListener('online', guard(sent.flush));
-    follow(USES_DOMAIN); // nobody was listening until now
+    // Nobody was listening until now; and a choice that only the cookie still has takes the banner down again.
+    if (waits || choice()) follow(USES_DOMAIN);
+    else begin(true);
     if (USES_COOKIES && choice()) forget(allowed); // what a tag has set that was still running
     void sent.flush();
   });

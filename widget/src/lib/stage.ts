@@ -52,6 +52,9 @@ export function stage(
     // Preferences the page has asked for stand alone until they close.
     if (!shown || shown.isConnected || dialog) return;
     raise().prepend(shown);
+    // Asks for nothing, and holds the page's load event back until that is clear: at the event the browser would lay the
+    // banner out at once, in the same long task as the script, which keeps a press of the visitor waiting.
+    element('img', { src: '' });
     if (USES_MODAL) {
       const modal = shown as HTMLDialogElement;
       modal.oncancel = (e) => e.preventDefault();
