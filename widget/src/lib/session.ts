@@ -182,9 +182,10 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
 
   tell();
   pass();
-  // Whether the page waits for its cookies, which is twenty milliseconds on a slow telephone.
-  const waits = USES_DOMAIN || USES_MIGRATE || choice() || (USES_GPC && navigator.globalPrivacyControl);
-  if (waits) guard(begin)(!choice());
+  // Where a choice is at hand, or cookies have to be looked at before anything else. Everywhere else the banner comes
+  // first: to look would cost every new visitor with a slow telephone twenty milliseconds.
+  const atOnce = USES_DOMAIN || USES_MIGRATE || choice() || (USES_GPC && navigator.globalPrivacyControl);
+  if (atOnce) guard(begin)(!choice());
   else queueMicrotask(guard(ask)); // what the page has queued comes first
   later(() => {
     addEventListener('storage', guard((e: StorageEvent) => e.key === storageKey && follow(true)));
@@ -192,7 +193,7 @@ export function session(edge: string, nonce: string, text: LocaleText): Session 
     addEventListener('pagehide', guard(sent.leave));
     addEventListener('online', guard(sent.flush));
     // Nobody was listening until now; and a choice that only the cookie still has takes the banner down again.
-    if (waits || choice()) follow(USES_DOMAIN);
+    if (atOnce || choice()) follow(USES_DOMAIN);
     else begin(true);
     if (USES_COOKIES && choice()) forget(allowed); // what a tag has set that was still running
     void sent.flush();
