@@ -11,7 +11,7 @@ import (
 // The ledger stores nouns in these encodings; each starts with a version byte. Integers are unsigned
 // varints, strings are length-prefixed, ids and hashes are raw bytes.
 //
-//	proof   1 │ id 16 │ site │ edge │ at │ surface │ method │ locale │ country │ device │ wording 32 │ grade 1 │
+//	proof   1 │ id 16 │ site │ edge │ at │ logical │ surface │ method │ locale │ country │ device │ wording 32 │ grade 1 │
 //	        prompt 16 │ follows 0 or 16 │ commitment 32 │ n │ n × (purpose │ granted 1) │
 //	        subject 16 │ kind │ device 0 or 16 │ ip │ user agent │ page │ identifier │ salt 16
 //	prompt  1 │ id 16 │ site │ edge │ at │ surface │ locale │ country │ device │ wording 32 │ page
@@ -32,6 +32,7 @@ func AppendProof(b []byte, p *Proof) []byte {
 	b = appendString(b, p.Site)
 	b = appendString(b, p.Edge)
 	b = binary.AppendUvarint(b, uint64(p.RecordedAt))
+	b = binary.AppendUvarint(b, uint64(p.Logical))
 	b = appendString(b, p.Surface)
 	b = appendString(b, string(p.Method))
 	b = appendString(b, p.Locale)
@@ -65,7 +66,7 @@ func ParseProof(b []byte) (*Proof, error) {
 	p := &Proof{}
 	copy(p.ID[:], d.take(16))
 	p.Site, p.Edge = d.string(), d.string()
-	p.RecordedAt = Millis(d.uvarint())
+	p.RecordedAt, p.Logical = Millis(d.uvarint()), uint32(d.uvarint())
 	p.Surface, p.Method, p.Locale = d.string(), Method(d.string()), d.string()
 	p.Country, p.Device = d.string(), DeviceClass(d.string())
 	copy(p.Wording[:], d.take(32))

@@ -24,7 +24,7 @@ func anyProof(t *rapid.T) *Proof {
 	id := rapid.Custom(func(t *rapid.T) uuid.UUID { return uuid.UUID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id")) })
 	p := &Proof{Facts: Facts{
 		ID: id.Draw(t, "id"), Site: str.Draw(t, "site"), Edge: str.Draw(t, "edge"),
-		RecordedAt: Millis(rapid.Int64Range(0, 4_000_000_000_000).Draw(t, "at")), Surface: str.Draw(t, "surface"),
+		RecordedAt: Millis(rapid.Int64Range(0, 4_000_000_000_000).Draw(t, "at")), Logical: rapid.Uint32().Draw(t, "logical"), Surface: str.Draw(t, "surface"),
 		Method: rapid.SampledFrom([]Method{MethodAcceptAll, MethodRejectAll, MethodCustom, MethodWithdraw, MethodRequest, MethodConfirm}).Draw(t, "method"),
 		Locale: str.Draw(t, "locale"), Country: str.Draw(t, "country"), Device: DeviceClass(str.Draw(t, "device")),
 		Grade: Grade(rapid.IntRange(0, 4).Draw(t, "grade")), Prompt: id.Draw(t, "prompt"),
@@ -91,7 +91,7 @@ func TestPromptAndPublicationSurviveTheirBinaryForm(t *testing.T) {
 }
 
 // TestStateIsTheLatestChoice holds the state of a subject against the plainest model, whatever the order in
-// which proofs arrive and are grouped: the newest event wins, a no wins its millisecond, and a no is a
+// which proofs arrive and are grouped: the newest event wins, a no wins its moment, and a no is a
 // withdrawal when there ever was a yes.
 func TestStateIsTheLatestChoice(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -100,11 +100,11 @@ func TestStateIsTheLatestChoice(t *testing.T) {
 		yes := false
 		var parts []State
 		for seq := range rapid.Uint64Range(1, 12).Draw(t, "events") {
-			p := &Proof{Facts: Facts{ID: uuid.New(), Edge: "e1", RecordedAt: Millis(rapid.IntRange(1, 6).Draw(t, "at")), Method: MethodCustom,
+			p := &Proof{Facts: Facts{ID: uuid.New(), Edge: "e1", RecordedAt: Millis(rapid.IntRange(1, 3).Draw(t, "at")), Logical: rapid.Uint32Max(2).Draw(t, "logical"), Method: MethodCustom,
 				Decisions: []Choice{{"a", rapid.Bool().Draw(t, "granted")}}}, Personal: Personal{Kind: KindDevice}}
 			granted := p.Decisions[0].Granted
 			yes = yes || granted
-			if best == nil || p.RecordedAt > best.RecordedAt || p.RecordedAt == best.RecordedAt && (!granted || best.Decisions[0].Granted) {
+			if best == nil || p.Moment().Compare(best.Moment()) > 0 || p.Moment() == best.Moment() && (!granted || best.Decisions[0].Granted) {
 				best, bestSeq = p, seq
 			}
 			parts = append(parts, StateOf(p, seq))
@@ -200,7 +200,7 @@ func TestAnswers(t *testing.T) {
 		{"a double opt-in under way", StatusPending, day, day, `"pending","allowed":false,"grade":"proven","reason":"awaiting_confirmation"`},
 	} {
 		at := Millis(1_790_000_000_000)
-		st := Standing{Status: row.status, Event: Event{At: at, Grade: GradeProven, Proof: uuid.MustParse("01970000-0000-7000-8000-00000000002a")}}
+		st := Standing{Status: row.status, Event: Event{Moment: Moment{At: at}, Grade: GradeProven, Proof: uuid.MustParse("01970000-0000-7000-8000-00000000002a")}}
 		want := `{"status":` + row.want + `,"since":"2026-09-21T14:13:20.000Z","proof":"01970000-0000-7000-8000-00000000002a"}`
 		if got := string(st.Answer(at+Millis(row.age.Milliseconds()), &Rule{Lifetime: row.lifetime}).AppendJSON(nil)); got != want {
 			t.Errorf("%s:\n%s\nwant\n%s", row.name, got, want)

@@ -25,6 +25,7 @@ type Facts struct {
 	Site       string
 	Edge       string // the consentd that recorded it
 	RecordedAt Millis
+	Logical    uint32 // orders the proofs an edge dated with one millisecond, see Moment; 0: the first, or not the edge's clock
 	Surface    string
 	Method     Method
 	Locale     string // "" when no text was shown
@@ -37,6 +38,9 @@ type Facts struct {
 	Follows    uuid.UUID // the proof this one confirms; zero when it stands alone
 	Commitment Hash      // SHA-256(salt ‖ canonical personal JSON)
 }
+
+// Moment is when the proof was recorded, in the order of its edge.
+func (f *Facts) Moment() Moment { return Moment{f.RecordedAt, f.Logical} }
 
 // Salt hides the personal part behind its commitment: without it, a guess cannot be checked.
 type Salt [16]byte
@@ -96,6 +100,10 @@ func (f *Facts) AppendFacts(b []byte) []byte {
 	b = AppendUUID(b, f.ID)
 	b = append(b, `","locale":`...)
 	b = AppendJSONString(b, f.Locale)
+	if f.Logical > 0 {
+		b = append(b, `,"logical":`...)
+		b = strconv.AppendUint(b, uint64(f.Logical), 10)
+	}
 	b = append(b, `,"method":`...)
 	b = AppendJSONString(b, string(f.Method))
 	b = append(b, `,"prompt":"`...)

@@ -33,10 +33,10 @@ func (s State) Standing(purpose string, now Millis) (Standing, bool) {
 // head is what an entry is judged by; StatusUnknown: there is none.
 type head struct {
 	status Status
-	at     Millis
+	at     Moment
 }
 
-func (e *Entry) head() head { return head{e.Status, e.At} }
+func (e *Entry) head() head { return head{e.Status, e.Moment} }
 
 type speaker byte
 
@@ -57,13 +57,13 @@ func (who speaker) says(s Status) Status {
 
 // speaks decides between the two entries of a purpose.
 func speaks(firm, soft head, now Millis) speaker {
-	pending := soft.status == StatusPending && now < soft.at+Millis(ConfirmWithin.Milliseconds())
+	pending := soft.status == StatusPending && now < soft.at.At+Millis(ConfirmWithin.Milliseconds())
 	switch {
 	case firm.status == StatusUnknown && (pending || soft.status == StatusDenied || soft.status == StatusWithdrawn):
 		return theSoft
 	case firm.status == StatusUnknown:
 		return nobody
-	case pending && soft.at > firm.at && (firm.status == StatusDenied || firm.status == StatusWithdrawn):
+	case pending && soft.at.Compare(firm.at) > 0 && (firm.status == StatusDenied || firm.status == StatusWithdrawn):
 		return theSoft
 	}
 	return theFirm

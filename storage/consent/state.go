@@ -35,9 +35,22 @@ const (
 	contactEntry = "@"
 )
 
+// Moment is the time of an event, as a hybrid logical clock gives it (Kulkarni et al. 2014): the time in
+// milliseconds, and a counter that tells apart what an edge dated with the same one, as it does for as long as its
+// wall clock stands still or was set back. Later moments of one edge are always greater.
+type Moment struct {
+	At      Millis
+	Logical uint32
+}
+
+// Compare is below zero when m is before o, above when it is after.
+func (m Moment) Compare(o Moment) int {
+	return cmp.Or(cmp.Compare(m.At, o.At), cmp.Compare(m.Logical, o.Logical))
+}
+
 // Event is the proof an entry comes from.
 type Event struct {
-	At      Millis
+	Moment
 	Edge    string
 	Seq     uint64
 	Grade   Grade
@@ -55,7 +68,7 @@ type Contact struct {
 
 // StateOf is the state a single proof leads to.
 func StateOf(p *Proof, seq uint64) State {
-	ev := Event{At: p.RecordedAt, Edge: p.Edge, Seq: seq, Grade: p.Grade, Proof: p.ID, Wording: p.Wording}
+	ev := Event{Moment: p.Moment(), Edge: p.Edge, Seq: seq, Grade: p.Grade, Proof: p.ID, Wording: p.Wording}
 	s := make(State, len(p.Decisions), len(p.Decisions)+1)
 	firm, soft := false, false
 	for i, d := range p.Decisions {
@@ -99,14 +112,14 @@ func decided(d Choice, m Method) Status {
 
 // ContactState is the state a reported contact leads to. Merged, the latest contact stays.
 func ContactState(at Millis) State {
-	return State{{Purpose: contactEntry, Event: Event{At: at}}}
+	return State{{Purpose: contactEntry, Event: Event{Moment: Moment{At: at}}}}
 }
 
 // Apply folds one proof in.
 func (s State) Apply(p *Proof, seq uint64) State { return s.Merge(StateOf(p, seq)) }
 
-// Merge joins two states of one subject. Per purpose the later event wins, by (time, edge, seq); at the same
-// millisecond a no wins over a yes (DESIGN §5). A no that has a yes on either side of the merge is a
+// Merge joins two states of one subject. Per purpose the later event wins, by (moment, edge, seq); at the same
+// moment, which only two edges can name, a no wins over a yes (DESIGN §5). A no that has a yes on either side of the merge is a
 // withdrawal.
 func (s State) Merge(o State) State {
 	merged := make(State, 0, len(s)+len(o))
@@ -137,11 +150,11 @@ func merge(a, b Entry) Entry {
 // refused: the person said no.
 func (e Entry) refused() bool { return e.Status == StatusDenied || e.Status == StatusWithdrawn }
 
-// wins is the one order of entries: time, then no over yes, then edge and seq.
+// wins is the one order of entries: moment, then no over yes, then edge and seq.
 func (e Entry) wins(o Entry) bool {
-	switch {
-	case e.At != o.At:
-		return e.At > o.At
+	switch later := e.Compare(o.Moment); {
+	case later != 0:
+		return later > 0
 	case e.refused() != o.refused():
 		return e.refused()
 	case e.Edge != o.Edge:

@@ -9,7 +9,7 @@ import (
 // A state is stored in the manner of binary.go:
 //
 //	state   1 │ n │ n × event │ m │ m × (purpose │ status 1 │ event index)
-//	event   at │ edge │ seq │ grade 1 │ proof 0 or 16 │ wording 0 or 32
+//	event   at │ logical │ edge │ seq │ grade 1 │ proof 0 or 16 │ wording 0 or 32
 //
 // A state names each event once: a banner decides on all purposes in one proof, and ten million states are
 // a third smaller for it. Bits of the grade's byte say when proof or wording are left out because they are zero: a
@@ -166,7 +166,7 @@ func (d decoder) head(l line) head {
 		return head{}
 	}
 	d = d.from(l)
-	return head{l.status, Millis(d.uvarint())}
+	return head{l.status, d.moment()}
 }
 
 // What the byte of an event's grade also says.
@@ -175,10 +175,11 @@ const (
 	noWording = 0x40
 )
 
-const minEvent = 4 // time, edge, seq, grade
+const minEvent = 5 // time, its logical part, edge, seq, grade
 
 func appendEvent(b []byte, e *Event) []byte {
 	b = binary.AppendUvarint(b, uint64(e.At))
+	b = binary.AppendUvarint(b, uint64(e.Logical))
 	b = appendString(b, e.Edge)
 	b = binary.AppendUvarint(b, e.Seq)
 	at := len(b)
@@ -196,8 +197,12 @@ func appendEvent(b []byte, e *Event) []byte {
 	return b
 }
 
-func (d *decoder) eventHead() (at Millis, edge []byte, seq uint64) {
-	return Millis(d.uvarint()), d.bytes(), d.uvarint()
+func (d *decoder) moment() Moment {
+	return Moment{Millis(d.uvarint()), uint32(d.uvarint())}
+}
+
+func (d *decoder) eventHead() (at Moment, edge []byte, seq uint64) {
+	return d.moment(), d.bytes(), d.uvarint()
 }
 
 func (d *decoder) skipEvent() {
@@ -217,7 +222,7 @@ func (d *decoder) skipEvent() {
 func (d *decoder) event(e *Event, expected string) {
 	at, edge, seq := d.eventHead()
 	grade := d.byte()
-	e.At, e.Edge, e.Seq, e.Grade = at, known(edge, expected), seq, Grade(grade&^(noProof|noWording))
+	e.Moment, e.Edge, e.Seq, e.Grade = at, known(edge, expected), seq, Grade(grade&^(noProof|noWording))
 	if grade&noProof == 0 {
 		copy(e.Proof[:], d.take(16))
 	}
@@ -229,7 +234,7 @@ func (d *decoder) event(e *Event, expected string) {
 // contact reads the part of an event that a contact is.
 func (d *decoder) contact(expected string) Contact {
 	at, edge, seq := d.eventHead()
-	return Contact{At: at, Edge: known(edge, expected), Seq: seq}
+	return Contact{At: at.At, Edge: known(edge, expected), Seq: seq}
 }
 
 // known gives b as a string, without a copy when it is the expected one.

@@ -141,7 +141,7 @@ func testProofs(w Hash, keyer *Keyer) []*Proof {
 	banner.Personal = Personal{Subject: keyer.Key(Subject{KindDevice, "8d0f0000-0000-4000-8000-00000000002a"}), Kind: KindDevice,
 		IP: netip.MustParseAddr("2001:db8::7"), UserAgent: "Mozilla/5.0 \"x\"", Page: "https://shop.example/é", Salt: Salt{1, 15: 2}}
 	api := &Proof{Facts: Facts{
-		ID: uuid.MustParse("019aa7d0-0000-7000-8000-00000000002b"), Site: "demo", Edge: "e1", RecordedAt: 1_795_291_560_000, Surface: SurfaceAPI,
+		ID: uuid.MustParse("019aa7d0-0000-7000-8000-00000000002b"), Site: "demo", Edge: "e1", RecordedAt: 1_795_291_560_007, Logical: 3, Surface: SurfaceAPI,
 		Method: MethodAcceptAll, Device: DeviceServer, Grade: GradeAsserted, Decisions: []Choice{{"analytics", true}},
 	}}
 	api.Personal = Personal{Subject: keyer.Key(Subject{KindEmail, "a@b.example"}), Kind: KindEmail, Salt: Salt{3}}
