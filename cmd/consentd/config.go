@@ -52,7 +52,6 @@ type nodeFlags struct {
 	Snapshots      string   `help:"Photograph each published text in Chromium, when there is one (CONSENTD_CHROMIUM, or in PATH): auto or off." default:"auto" enum:"auto,off" env:"CONSENTD_SNAPSHOTS"`
 	Log            string   `help:"Least level logged: debug, info, warn or error." default:"info" enum:"debug,info,warn,error" env:"CONSENTD_LOG"`
 	LogFormat      string   `help:"text or json." default:"text" enum:"text,json" env:"CONSENTD_LOG_FORMAT"`
-	BenchUnlogged  bool     `help:"Keep proofs out of the log and seal nothing: for make bench, on a data directory that is thrown away." hidden:""`
 	AccessLog      bool     `help:"Log each request (route, status, time; never who). Costs speed." env:"CONSENTD_ACCESS_LOG"`
 }
 

@@ -129,7 +129,7 @@ func ignoreClosed(c func() error) func() error {
 
 func (n *node) openLedger() (err error) {
 	n.ledger, err = ledger.Open(ledger.Options{Dir: n.flags.ledger(), Edge: n.flags.Edge, Cache: n.flags.Cache << 20,
-		Reserve: n.flags.Reserve << 20, Log: n.log, Metrics: n.registry, Unlogged: n.flags.BenchUnlogged})
+		Reserve: n.flags.Reserve << 20, Log: n.log, Metrics: n.registry})
 	if errors.Is(err, ledger.ErrLocked) {
 		return fmt.Errorf("%w; stop it, or give this one its own --data", err)
 	}
