@@ -33,17 +33,17 @@ func (n *node) openLogs(ctx context.Context) error {
 	if n.flags.BenchUnlogged {
 		n.log.Warn("proofs are not logged and nothing is sealed: this is for the bench, and this data directory for nothing else")
 	} else {
-		n.later(n.sealLogs())
+		n.later("sealing the logs", n.sealLogs())
 	}
 	n.registry.MustRegister(sealedGauge(n.keeper, consent.StreamProofs), sealedGauge(n.keeper, consent.StreamWordings))
 	n.receipts, err = token.Open(token.Options{Dir: n.flags.receiptKeys(), Log: n.log})
 	if err == nil {
-		n.later(n.receipts.Close)
+		n.later("the keys of receipts", n.receipts.Close)
 	}
 	return err
 }
 
-// sealLogs seals until the function it returns is called.
+// sealLogs seals until the function it returns is called, which seals once more: it outlives what writes.
 func (n *node) sealLogs() (stop func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	sealed := make(chan struct{})
