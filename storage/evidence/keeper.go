@@ -223,8 +223,8 @@ func (k *Keeper) settle(ctx context.Context) bool {
 	return done
 }
 
-// lastWords bounds what a stopping edge still tells its anchors.
-const lastWords = 3 * time.Second
+// lastWords bounds what a stopping edge still tells its anchors: what they were not told they are at the next start.
+const lastWords = time.Second / 2
 
 // sealAll seals what has grown; what goes wrong is said once and again when it is over.
 func (k *Keeper) sealAll(ctx context.Context) {
