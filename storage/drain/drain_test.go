@@ -181,6 +181,20 @@ func (r *rig) shipped(d *drain.Drain) {
 	})
 }
 
+// compared waits until what the warehouse holds was compared and what it lacked is there.
+func (r *rig) compared(d *drain.Drain) {
+	r.t.Helper()
+	if err := d.Compare(context.Background()); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// whole waits until nothing is known to be missing.
+func (r *rig) whole(d *drain.Drain) {
+	r.t.Helper()
+	storagetest.Eventually(r.t, time.Minute, "the warehouse has everything", func() bool { return len(d.Gaps()) == 0 && d.Health() == nil && d.Rows() == nil })
+}
+
 // exact holds the warehouse against what was acknowledged: every proof once in the view and once in the
 // rates, but for those in missing.
 func (r *rig) exact(missing ...uint64) {

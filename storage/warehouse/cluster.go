@@ -40,6 +40,8 @@ var shardBy = map[string]string{
 	"prompts_hourly":   "",
 	"publications":     "sipHash64(site, hash)",
 	"checkpoints":      "sipHash64(log, origin)",
+	"edges":            "sipHash64(edge)", // one shard, so that what one writes the other sees
+	"erasures":         "sipHash64(edge, seq)",
 }
 
 var (
