@@ -22,7 +22,8 @@ var errStop = errors.New("stop")
 type lane[T any] struct {
 	parse func([]byte) (T, error)
 	at    func(T) consent.Millis
-	send  func(ctx context.Context, first uint64, rows []T) error
+	edge  func(T) string
+	send  func(ctx context.Context, from consent.Place, rows []T) error
 }
 
 func (l lane[T]) read(ledger Ledger, s consent.Stream, first, end uint64) (*batch, error) {
@@ -50,7 +51,11 @@ func (l lane[T]) read(ledger Ledger, s consent.Stream, first, end uint64) (*batc
 	if len(rows) > 0 {
 		b.oldest = l.at(rows[0])
 	}
-	b.send = func(ctx context.Context) error { return l.send(ctx, first, rows) }
+	from := consent.Place{Generation: consent.FirstGeneration, Seq: first}
+	if len(rows) > 0 {
+		from.Edge = l.edge(rows[0])
+	}
+	b.send = func(ctx context.Context) error { return l.send(ctx, from, rows) }
 	return b, nil
 }
 
@@ -61,13 +66,16 @@ func (d *Drain) reader(s consent.Stream) reader {
 	l, w := d.opt.Ledger, d.opt.Warehouse
 	switch s {
 	case consent.StreamPrompts:
-		lane := lane[*consent.Prompt]{consent.ParsePrompt, func(p *consent.Prompt) consent.Millis { return p.ShownAt }, w.SendPrompts}
+		lane := lane[*consent.Prompt]{consent.ParsePrompt, func(p *consent.Prompt) consent.Millis { return p.ShownAt },
+			func(p *consent.Prompt) string { return p.Edge }, w.SendPrompts}
 		return func(first, end uint64) (*batch, error) { return lane.read(l, s, first, end) }
 	case consent.StreamWordings:
-		lane := lane[*consent.Publication]{consent.ParsePublication, func(p *consent.Publication) consent.Millis { return p.PublishedAt }, w.SendWordings}
+		lane := lane[*consent.Publication]{consent.ParsePublication, func(p *consent.Publication) consent.Millis { return p.PublishedAt },
+			func(*consent.Publication) string { return "" }, w.SendWordings}
 		return func(first, end uint64) (*batch, error) { return lane.read(l, s, first, end) }
 	default:
-		lane := lane[*consent.Proof]{consent.ParseProof, func(p *consent.Proof) consent.Millis { return p.RecordedAt }, w.SendProofs}
+		lane := lane[*consent.Proof]{consent.ParseProof, func(p *consent.Proof) consent.Millis { return p.RecordedAt },
+			func(p *consent.Proof) string { return p.Edge }, w.SendProofs}
 		return func(first, end uint64) (*batch, error) { return lane.read(l, s, first, end) }
 	}
 }
