@@ -94,7 +94,7 @@ func (s *Server) allProofs(vis *visit) (proofs []warehouse.Recorded, complete bo
 	known := map[uuid.UUID]bool{}
 	add := func(seq uint64, p *consent.Proof) error {
 		known[p.ID] = true
-		proofs = append(proofs, warehouse.Recorded{Proof: *p, Seq: seq})
+		proofs = append(proofs, warehouse.Recorded{Proof: *p, Generation: consent.FirstGeneration, Seq: seq})
 		return nil
 	}
 	if err := s.opt.Ledger.Unshipped(vis.v.site.ID, q.key, add); err != nil {

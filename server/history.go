@@ -148,7 +148,7 @@ func (v *view) keyOf(raw admit.RawSubject) (consent.SubjectKey, error) {
 // and told apart by its seq, never in neither.
 func (s *Server) proofsOf(v *view, q historyQuery) (page []warehouse.Recorded, more bool, err error) {
 	err = s.opt.Ledger.Unshipped(v.site.ID, q.key, func(seq uint64, p *consent.Proof) error {
-		r := warehouse.Recorded{Proof: *p, Seq: seq}
+		r := warehouse.Recorded{Proof: *p, Generation: consent.FirstGeneration, Seq: seq}
 		if q.before == (warehouse.Position{}) || older(r.Position(), q.before) {
 			page = append(page, r)
 		}
@@ -175,10 +175,10 @@ func (s *Server) proofsOf(v *view, q historyQuery) (page []warehouse.Recorded, m
 func older(a, b warehouse.Position) bool { return comparePositions(a, b) < 0 }
 
 func comparePositions(a, b warehouse.Position) int {
-	return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Edge, b.Edge), cmp.Compare(a.Seq, b.Seq))
+	return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Edge, b.Edge), cmp.Compare(a.Generation, b.Generation), cmp.Compare(a.Seq, b.Seq))
 }
 
-// maxCursor in bytes: two numbers and the name of an edge.
+// maxCursor in bytes: three numbers and the name of an edge.
 const maxCursor = 256
 
 func encodeCursor(p warehouse.Position) string {
@@ -187,6 +187,7 @@ func encodeCursor(p warehouse.Position) string {
 
 func appendPosition(b []byte, p warehouse.Position) []byte {
 	b = strconv.AppendInt(b, int64(p.At), 10)
+	b = strconv.AppendUint(append(b, ' '), uint64(p.Generation), 10)
 	b = strconv.AppendUint(append(b, ' '), p.Seq, 10)
 	return append(append(b, ' '), p.Edge...)
 }
@@ -196,11 +197,13 @@ func decodeCursor(s string) (p warehouse.Position, ok bool) {
 	if err != nil {
 		return p, false
 	}
-	parts := strings.SplitN(string(raw), " ", 3)
-	if len(parts) != 3 {
+	parts := strings.SplitN(string(raw), " ", 4)
+	if len(parts) != 4 {
 		return p, false
 	}
 	at, err1 := strconv.ParseInt(parts[0], 10, 64)
-	seq, err2 := strconv.ParseUint(parts[1], 10, 64)
-	return warehouse.Position{At: consent.Millis(at), Seq: seq, Edge: parts[2]}, err1 == nil && err2 == nil && parts[2] != ""
+	generation, err2 := strconv.ParseUint(parts[1], 10, 32)
+	seq, err3 := strconv.ParseUint(parts[2], 10, 64)
+	p = warehouse.Position{At: consent.Millis(at), Place: consent.Place{Edge: parts[3], Generation: uint32(generation), Seq: seq}}
+	return p, errors.Join(err1, err2, err3) == nil && p.Edge != ""
 }

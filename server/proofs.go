@@ -53,7 +53,7 @@ func (s *Server) findProof(v *view, id uuid.UUID) (*warehouse.Recorded, error) {
 	p, seq, err := s.opt.Ledger.Proof(id)
 	switch {
 	case err == nil && p.Site == v.site.ID:
-		return &warehouse.Recorded{Proof: *p, Seq: seq, Erased: p.Erased()}, nil
+		return &warehouse.Recorded{Proof: *p, Generation: consent.FirstGeneration, Seq: seq, Erased: p.Erased()}, nil
 	case err == nil:
 		return nil, errUnknownProof()
 	case !errors.Is(err, ledger.ErrNotFound):

@@ -22,7 +22,7 @@ var errStop = errors.New("stop")
 type lane[T any] struct {
 	parse func([]byte) (T, error)
 	at    func(T) consent.Millis
-	send  func(ctx context.Context, first uint64, rows []T) error
+	send  func(ctx context.Context, from consent.Place, rows []T) error
 	erase func(T) // takes the personal part off; nil: there is none
 }
 
@@ -54,7 +54,8 @@ func (l lane[T]) read(ledger Ledger, s consent.Stream, first, end uint64, bare m
 	if len(rows) > 0 {
 		b.oldest = l.at(rows[0])
 	}
-	b.send = func(ctx context.Context) error { return l.send(ctx, first, rows) }
+	from := consent.Place{Edge: ledger.Edge(), Generation: ledger.Generation(s, first), Seq: first}
+	b.send = func(ctx context.Context) error { return l.send(ctx, from, rows) }
 	return b, nil
 }
 

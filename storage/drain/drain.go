@@ -88,9 +88,9 @@ type Ledger interface {
 // error is retried.
 type Warehouse interface {
 	Migrate(ctx context.Context) error
-	SendProofs(ctx context.Context, first uint64, proofs []*consent.Proof) error
-	SendPrompts(ctx context.Context, first uint64, prompts []*consent.Prompt) error
-	SendWordings(ctx context.Context, first uint64, pubs []*consent.Publication) error
+	SendProofs(ctx context.Context, from consent.Place, proofs []*consent.Proof) error
+	SendPrompts(ctx context.Context, from consent.Place, prompts []*consent.Prompt) error
+	SendWordings(ctx context.Context, from consent.Place, pubs []*consent.Publication) error
 
 	// Claim takes or renews the name of an edge; it gives another who holds it.
 	Claim(ctx context.Context, c consent.Claim, at consent.Millis) (*consent.Holder, error)

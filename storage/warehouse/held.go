@@ -42,7 +42,7 @@ func (w *Warehouse) held(ctx context.Context, table string, r consent.Rows, with
 	if except != "" {
 		except += ")"
 	}
-	query := fmt.Sprintf("SELECT intDiv(seq, %d) AS bucket, groupBitmap(toUInt32(seq %% %d)) FROM %s%s%s GROUP BY bucket",
+	query := fmt.Sprintf("SELECT intDiv(seq, %d) AS bucket, toUInt64(groupBitmap(toUInt32(seq %% %d))) FROM %s%s%s GROUP BY bucket",
 		consent.HeldBucket, consent.HeldBucket, table, ofRows, except)
 	rows, err := w.conn.Query(ctx, query, named(r)...)
 	if err != nil {
