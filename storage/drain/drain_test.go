@@ -89,6 +89,12 @@ func (r *rig) options(w drain.Warehouse) drain.Options {
 		MinBackoff: 5 * time.Millisecond, MaxBackoff: 100 * time.Millisecond, Log: slog.New(slog.NewTextHandler(&r.log, nil)), Metrics: r.metrics}
 }
 
+// metricsAgain is a registry for another drain of the rig.
+func (r *rig) metricsAgain() *prometheus.Registry {
+	r.metrics = prometheus.NewRegistry()
+	return r.metrics
+}
+
 // run runs d until the test or the returned function ends it; Run's error fails the test.
 func (r *rig) run(d *drain.Drain) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
