@@ -129,8 +129,8 @@ type Options struct {
 	// AuditEvery is how often what the warehouse holds is counted while nothing seems wrong. Default 1 h.
 	AuditEvery time.Duration
 
-	// ProbeEvery and ProbeTimeout bound how long a warehouse that hangs goes unnoticed: at most their sum. Defaults 3 s
-	// and 5 s.
+	// ProbeEvery and ProbeTimeout bound how long a warehouse that hangs goes unnoticed: at most their sum. Defaults 2 s
+	// and 4 s.
 	ProbeEvery, ProbeTimeout time.Duration
 
 	// MinBackoff and MaxBackoff bound the wait after a failure. Defaults 100 ms and 10 s.
@@ -155,10 +155,10 @@ func (o *Options) setDefaults() {
 		o.AuditEvery = time.Hour
 	}
 	if o.ProbeEvery == 0 {
-		o.ProbeEvery = 3 * time.Second
+		o.ProbeEvery = 2 * time.Second
 	}
 	if o.ProbeTimeout == 0 {
-		o.ProbeTimeout = 5 * time.Second
+		o.ProbeTimeout = 4 * time.Second
 	}
 	if o.MinBackoff == 0 {
 		o.MinBackoff = 100 * time.Millisecond
