@@ -42,6 +42,7 @@ func (n *node) adminHandler(front http.Handler) http.Handler {
 	n.mailRoutes(mux)
 	mux.HandleFunc("POST /snapshot/{site}", n.snapshotHandler)
 	mux.HandleFunc("POST /erase/{site}", n.eraseHandler)
+	mux.HandleFunc("POST /resend", n.resendHandler)
 	mux.HandleFunc("POST /backup", func(w http.ResponseWriter, _ *http.Request) {
 		path := filepath.Join(n.flags.Data, "backups", time.Now().UTC().Format("20060102T150405.000Z"))
 		if err := n.ledger.Checkpoint(path); err != nil {

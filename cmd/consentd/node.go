@@ -194,7 +194,7 @@ func (n *node) openWarehouse(ctx context.Context) error {
 		return fmt.Errorf("--clickhouse: %w", err)
 	}
 	n.later(n.warehouse.Close)
-	n.drain = drain.New(drain.Options{Ledger: n.ledger, Warehouse: n.warehouse, Log: n.log, Metrics: n.registry})
+	n.drain = drain.New(drain.Options{Ledger: n.ledger, Warehouse: n.warehouse, KeepShipped: n.flags.KeepShipped, Log: n.log, Metrics: n.registry})
 	n.later(n.ship())
 	return nil
 }
@@ -249,7 +249,7 @@ func (n *node) openServer() error {
 	o := server.Options{Ledger: n.ledger, Sites: n.sites, Tokens: n.tokens, Seal: n.seal, Links: n.links, Mail: n.mail, PublicURL: base, Evidence: n.keeper, Receipts: n.receipts, Pictures: n.picture, Country: country, TrustedProxies: proxies,
 		Checks: n.checks(), Version: versionString(), Log: n.log, AccessLog: n.flags.AccessLog, Metrics: n.registry}
 	if n.warehouse != nil {
-		o.Warehouse = n.warehouse
+		o.Warehouse, o.Gaps = n.warehouse, n.drain.Gaps
 	}
 	s, err := server.New(o)
 	if err != nil {
@@ -322,7 +322,9 @@ func (n *node) checks() []server.Check {
 		}})
 	}
 	if n.drain != nil {
-		all = append(all, server.Check{Name: "drain", Do: func(context.Context) error { return n.drain.Health() }})
+		all = append(all, server.Check{Name: "drain", Do: func(context.Context) error { return n.drain.Health() }},
+			server.Check{Name: "rows", Do: func(context.Context) error { return n.drain.Rows() }},
+			server.Check{Name: "clock", Do: func(context.Context) error { return n.drain.Clock() }})
 	}
 	return all
 }
