@@ -1,6 +1,6 @@
 // Command bench measures consentd against its goals (DESIGN §11) and prints one table.
 //
-//	go run ./bench [flags] [record|evidence|lookup|batch|drain|fresh|kill9|fiber …]
+//	go run ./bench [flags] [record|lookup|batch|drain|fresh|kill9|fiber …]
 //
 // It runs the built program as its own process, beside a bare Fiber server that does nothing, and loads both
 // from here, the third process. The two are measured in turns (A B A B …), a ratio is taken per pair and the
@@ -19,7 +19,6 @@
 //	bare.go      the bare Fiber server (`bench bare`)
 //	measure.go   one measured run; pairs of runs and their medians
 //	record.go    record with fsync, ClickHouse held off and following
-//	evidence.go  record with the log of proofs, and without
 //	lookup.go    single and batch lookups over many subjects
 //	drain.go     shipping a backlog; bytes a proof takes
 //	fresh.go     from the 2xx to queryable, at a constant rate

@@ -66,7 +66,6 @@ type scenario struct {
 func scenarios() []scenario {
 	return []scenario{
 		{"record", (*bench).record},
-		{"evidence", (*bench).evidence},
 		{"lookup", (*bench).lookup},
 		{"batch", (*bench).lookup},
 		{"drain", (*bench).drain},
@@ -156,7 +155,7 @@ func parse(args []string, stderr io.Writer) (*bench, []string, error) {
 	}
 	names := fs.Args()
 	if len(names) == 0 {
-		names = []string{"record", "evidence", "lookup", "batch", "drain", "fresh"}
+		names = []string{"record", "lookup", "batch", "drain", "fresh"}
 		if b.out == "" && !*quick {
 			b.out = resultsFile
 		}

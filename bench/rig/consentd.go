@@ -59,9 +59,6 @@ func (c *Consentd) sites() string { return filepath.Join(c.Dir, "sites") }
 // NoWarehouse is the argument that holds ClickHouse off: an address nobody listens on.
 const NoWarehouse = "--clickhouse=clickhouse://127.0.0.1:1/default"
 
-// Unlogged is the argument that holds the log of proofs off, sealing and tiles with it. It takes a new directory only.
-const Unlogged = "--bench-unlogged"
-
 // Start runs the program until it answers /healthz. More arguments are passed on.
 func (c *Consentd) Start(ctx context.Context, more ...string) (err error) {
 	args := append([]string{"serve", "--data", c.Data(), "--addr", c.Addr.String(), "--admin", c.Admin.String(),

@@ -30,11 +30,7 @@ func (n *node) openLogs(ctx context.Context) error {
 	if n.keeper, err = evidence.Open(ctx, o); err != nil {
 		return err
 	}
-	if n.flags.BenchUnlogged {
-		n.log.Warn("proofs are not logged and nothing is sealed: this is for the bench, and this data directory for nothing else")
-	} else {
-		n.later(n.sealLogs())
-	}
+	n.later(n.sealLogs())
 	n.registry.MustRegister(sealedGauge(n.keeper, consent.StreamProofs), sealedGauge(n.keeper, consent.StreamWordings))
 	n.receipts, err = token.Open(token.Options{Dir: n.flags.receiptKeys(), Log: n.log})
 	if err == nil {

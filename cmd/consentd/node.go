@@ -23,6 +23,7 @@ import (
 	"github.com/consentd/consentd/storage/evidence"
 	"github.com/consentd/consentd/storage/ledger"
 	"github.com/consentd/consentd/storage/warehouse"
+	"github.com/google/uuid"
 	"github.com/oschwald/maxminddb-golang/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -129,7 +130,7 @@ func ignoreClosed(c func() error) func() error {
 
 func (n *node) openLedger() (err error) {
 	n.ledger, err = ledger.Open(ledger.Options{Dir: n.flags.ledger(), Edge: n.flags.Edge, Cache: n.flags.Cache << 20,
-		Reserve: n.flags.Reserve << 20, Log: n.log, Metrics: n.registry, Unlogged: n.flags.BenchUnlogged})
+		Reserve: n.flags.Reserve << 20, Log: n.log, Metrics: n.registry})
 	if errors.Is(err, ledger.ErrLocked) {
 		return fmt.Errorf("%w; stop it, or give this one its own --data", err)
 	}
@@ -194,9 +195,18 @@ func (n *node) openWarehouse(ctx context.Context) error {
 		return fmt.Errorf("--clickhouse: %w", err)
 	}
 	n.later(n.warehouse.Close)
-	n.drain = drain.New(drain.Options{Ledger: n.ledger, Warehouse: n.warehouse, KeepShipped: n.flags.KeepShipped, Log: n.log, Metrics: n.registry})
+	n.drain = drain.New(drain.Options{Ledger: n.ledger, Warehouse: n.warehouse, KeepShipped: n.flags.KeepShipped,
+		Predecessors: predecessors(n.ledger.Generations()), Log: n.log, Metrics: n.registry})
 	n.later(n.ship())
 	return nil
+}
+
+// predecessors are the instances a ledger was made from: it may ship under the name they shipped under.
+func predecessors(all []ledger.Generation) (instances []uuid.UUID) {
+	for _, g := range all[:len(all)-1] {
+		instances = append(instances, g.Instance)
+	}
+	return instances
 }
 
 // ship runs the drain until the function it returns is called.

@@ -177,3 +177,21 @@ func (s State) Contact() Contact {
 	e := s.entry(contactEntry)
 	return Contact{At: e.At, Edge: e.Edge, Seq: e.Seq}
 }
+
+// NoLaterThan dates what lies after now as now, in the order it had, and reports whether anything did: a clock once
+// ran ahead.
+func (s State) NoLaterThan(now Millis) (changed bool) {
+	var late []Moment
+	for _, e := range s {
+		if e.At > now && !slices.Contains(late, e.Moment) {
+			late = append(late, e.Moment)
+		}
+	}
+	slices.SortFunc(late, Moment.Compare)
+	for i := range s {
+		if k := slices.Index(late, s[i].Moment); k >= 0 {
+			s[i].Moment = Moment{At: now, Logical: uint32(k + 1)}
+		}
+	}
+	return len(late) > 0
+}

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 
 	"github.com/consentd/consentd/storage/consent"
 )
@@ -47,12 +48,11 @@ func (l *Ledger) Append(ctx context.Context, p *consent.Proof) (Receipt, error) 
 func (l *Ledger) append(ctx context.Context, p *consent.Proof, notes []Note) (Receipt, error) {
 	r := l.request((*sequencer).addProof)
 	r.proof, r.notes = p, notes
+	l.time.date(p)
 	r.digest = p.Digest()
 	r.entry = consent.AppendProof(r.entry[:0], p)
-	if !l.opt.Unlogged {
-		r.scratch = p.AppendFacts(append(r.scratch[:0], leafPrefix))
-		r.leaf = sha256.Sum256(r.scratch)
-	}
+	r.scratch = p.AppendFacts(append(r.scratch[:0], leafPrefix))
+	r.leaf = sha256.Sum256(r.scratch)
 	return l.submit(ctx, r)
 }
 
@@ -128,6 +128,9 @@ func (l *Ledger) enqueue(ctx context.Context, r *request) error {
 	defer l.closeMu.RUnlock()
 	if l.closed {
 		return ErrClosed
+	}
+	if err := l.suspended.Load(); err != nil {
+		return fmt.Errorf("%w: %w", ErrSuspended, *err)
 	}
 	select {
 	case l.queue <- r:

@@ -5,10 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/consentd/consentd/storage/consent"
 )
 
@@ -24,8 +22,7 @@ type Erased struct {
 //
 // # Contract
 //
-// It looks through every proof the ledger holds, which is a day of them: some two million a second. What has been
-// shipped lies in the warehouse as well: wait until the drain's cursor has passed Before, because it sends what it
+// It reads the chunks of proofs that may hold one of the subject (see subjects.go). What has been shipped lies in the warehouse as well: wait until the drain's cursor has passed Before, because it sends what it
 // read before the erasure, and only then erase there. What a backup holds has to be erased when it is restored. Bytes
 // leave the disk with Scrub.
 //
@@ -39,7 +36,7 @@ func (l *Ledger) Erase(ctx context.Context, site string, key consent.SubjectKey)
 		return Erased{}, err
 	}
 	done := Erased{Before: receipt.Seq}
-	for from := uint64(0); from < done.Before; {
+	for from := l.First(consent.StreamProofs); from < done.Before; {
 		n, next, err := l.eraseSome(site, key, from, done.Before)
 		if err != nil {
 			return done, fmt.Errorf("erasing: %w", err)
@@ -57,7 +54,7 @@ func (s *sequencer) addErasure(r *request) error {
 		s.open.ordered.add(pebble.InternalKeyKindDelete, s.key, nil)
 	}
 	s.open.loose = true
-	r.receipt = Receipt{Seq: s.next[consent.StreamProofs]}
+	r.receipt = Receipt{Seq: s.head.next[consent.StreamProofs]}
 	return nil
 }
 
@@ -67,7 +64,7 @@ func (p *piles) forget(subject consent.SubjectKey) {
 }
 
 // eraseStride is how many entries are looked at before what was found is written.
-const eraseStride = 1 << 16
+const eraseStride = 16 * chunkProofs
 
 // eraseSome rewrites the subject's entries among the next held ones, and gives where to go on. Trim waits meanwhile:
 // an entry it has forgotten must not come back.
@@ -77,18 +74,19 @@ func (l *Ledger) eraseSome(site string, key consent.SubjectKey, from, end uint64
 	from = max(from, l.First(consent.StreamProofs))
 	next = min(from+eraseStride, end)
 	b := l.db.NewBatch()
-	err = l.Scan(consent.StreamProofs, from, next, func(seq uint64, raw []byte) error {
-		bare, err := erasedEntry(raw, site, key)
-		if err != nil || bare == nil {
-			return err
+	defer b.Close()
+	err = l.ofSubject(site, key, from, next, func(seq uint64, p *consent.Proof) error {
+		if p.Erased() {
+			return nil
 		}
 		n++
-		return b.Set(entryKey(nil, consent.StreamProofs, seq), bare, nil)
+		p.Erase()
+		return b.Set(entryKey(nil, consent.StreamProofs, seq), consent.AppendProof(nil, p), nil)
 	})
 	if err != nil || n == 0 {
-		return 0, next, errors.Join(err, b.Close())
+		return 0, next, err
 	}
-	return n, next, b.Commit(pebble.Sync)
+	return n, next, l.writeApart(b)
 }
 
 // erasedEntry is an entry without its personal part; nil when it is of somebody else.
@@ -144,23 +142,3 @@ func (l *Ledger) Scrub(ctx context.Context) error {
 	}
 	return nil
 }
-
-// freshFS is a file system on which, while it is asked to, no file is written over: it is removed, and a new one made.
-type freshFS struct {
-	vfs.FS
-	fresh atomic.Int32
-}
-
-// ReuseForWrite gives a file that held something else before.
-func (f *freshFS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	if f.fresh.Load() == 0 {
-		return f.FS.ReuseForWrite(oldname, newname, category)
-	}
-	if err := f.FS.Remove(oldname); err != nil {
-		return nil, err
-	}
-	return f.FS.Create(newname, category)
-}
-
-// Unwrap gives the file system below.
-func (f *freshFS) Unwrap() vfs.FS { return f.FS }

@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"github.com/VictoriaMetrics/fastcache"
-	"github.com/cockroachdb/pebble/v2"
 )
 
 // hotStates keeps the binary states that were read lately, also that a subject has none, so that asking again
@@ -112,24 +111,27 @@ func (l *Ledger) warm() {
 
 // warmFrom reads one stride and gives the key to go on from; nil: that was the last.
 func (l *Ledger) warmFrom(from []byte, room int64, versions *[hotGuards]uint64) (next []byte, left int64, err error) {
-	it, err := l.db.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: after([]byte{prefixState})})
-	if err != nil {
-		return nil, room, err
-	}
 	n := 0
-	for valid := it.First(); valid; valid = it.Next() {
+	err = l.each(from, after([]byte{prefixState}), func(key, state []byte) error {
 		if n++; n > warmStride {
-			next = append([]byte(nil), it.Key()...)
-			break
+			next = append([]byte(nil), key...)
+			return errStride
 		}
-		l.seen.add(it.Key())
+		l.seen.add(key)
 		if room > 0 {
-			l.hot.put(it.Key(), it.Value(), versions[l.hot.index(it.Key())])
-			room -= int64(len(it.Key()) + len(it.Value()) + hotOverhead)
+			l.hot.put(key, state, versions[l.hot.index(key)])
+			room -= int64(len(key) + len(state) + hotOverhead)
 		}
+		return nil
+	})
+	if errors.Is(err, errStride) {
+		err = nil
 	}
-	return next, room, errors.Join(it.Error(), it.Close())
+	return next, room, err
 }
+
+// errStride ends a stride.
+var errStride = errors.New("enough for once")
 
 // hotOverhead is what fastcache adds to a key and its value, in bytes.
 const hotOverhead = 4

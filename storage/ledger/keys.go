@@ -8,13 +8,17 @@ import (
 	"github.com/google/uuid"
 )
 
-// The key space, layout 1. Integers are big-endian, so that keys sort by number.
+// The key space, layout 2. Integers are big-endian, so that keys sort by number.
 //
 //	key                              value                       what it is
-//	'm' "layout"                     1                           version of this table
+//	'm' "layout"                     2                           version of this table
 //	'm' "edge"                       name                        the edge this directory belongs to
-//	'm' "times"                      clock 8 │ ids 8             latest time given out and in any proof id, as of the last batch
+//	'm' "head"                       see head.go                 how far the ledger goes, as of the last batch
+//	'm' "trimmed"                    3 × seq 8                   first entry of each stream that is still held
+//	'm' "apart"                      count 8                     writes outside of the batches
+//	'm' "generations"                see generation.go           the lives of the streams
 //	'e' stream 1 │ seq 8             consent binary              entry: proof, prompt or publication
+//	'u' chunk 8                      8 KiB                       filter of the subjects of 4,096 proofs, see subjects.go
 //	'i' proof id 16                  seq 8 │ at 8 │ digest 16    idempotency, and a proof's place by its id
 //	'p' day 4 │ prompt id 16         (empty)                     prompts seen, by UTC day
 //	's' site │ 0x00 │ subject 16     consent binary              current state of a subject, merged
@@ -26,7 +30,7 @@ import (
 //	'c' stream 1                     next 8 │ end 8              cursor of the drain
 //	'n' space │ 0x00 │ key           whatever                    note: a small record beside the proofs
 //	'x' stream 1 │ seq 8             at 8 │ why │ entry          row set aside
-const layout = 1
+const layout = 2
 
 const (
 	prefixMeta      = 'm'
@@ -34,6 +38,7 @@ const (
 	prefixID        = 'i'
 	prefixPrompt    = 'p'
 	prefixState     = 's'
+	prefixFilter    = 'u'
 	prefixTile      = 't'
 	prefixOtherTile = 'l'
 	prefixWording   = 'w'
@@ -133,19 +138,11 @@ func parseIDRecord(b []byte) (r idRecord, err error) {
 	return r, nil
 }
 
-// times is what a restart has to know of clocks: the ledger's own, and the highest of its clients'.
-type times struct{ clock, ids consent.Millis }
-
-func (t times) append(b []byte) []byte {
-	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, uint64(t.clock)), uint64(t.ids))
+func filterKey(b []byte, chunk uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(b, prefixFilter), chunk)
 }
 
-func parseTimes(b []byte) (times, error) {
-	if len(b) != 16 {
-		return times{}, consent.ErrBinary
-	}
-	return times{consent.Millis(binary.BigEndian.Uint64(b)), consent.Millis(binary.BigEndian.Uint64(b[8:]))}, nil
-}
+func millisOf(b []byte) consent.Millis { return consent.Millis(binary.BigEndian.Uint64(b)) }
 
 func seqOf(key []byte) uint64 { return binary.BigEndian.Uint64(key[len(key)-8:]) }
 

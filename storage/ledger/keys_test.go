@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// TestKeysAreWhatTheTableSays pins layout 1: a change here is a new layout and a migration.
+// TestKeysAreWhatTheTableSays pins layout 2: a change here is a new layout and a migration.
 func TestKeysAreWhatTheTableSays(t *testing.T) {
 	id := uuid.MustParse("01970000-0000-7000-8000-00000000002a")
 	rec := idRecord{seq: 41, at: 0x0197_0000_0000, digest: [16]byte{0xd1, 15: 0xd2}}
@@ -22,7 +22,9 @@ func TestKeysAreWhatTheTableSays(t *testing.T) {
 		{"entry 258 of prompts", entryKey(nil, consent.StreamPrompts, 258), "65010000000000000102"},
 		{"proof id", idKey(nil, id), "690197000000007000800000000000002a"},
 		{"proof id's value", rec.append(nil), "00000000000000290000019700000000d10000000000000000000000000000d2"},
-		{"times", times{1, 258}.append(nil), "00000000000000010000000000000102"},
+		{"head", head{1, 258, 3, [streams]uint64{4, 5, 6}}.append(nil), "000000000000000100000000000001020000000000000003000000000000000400000000000000050000000000000006"},
+		{"filter of chunk 3", filterKey(nil, 3), "750000000000000003"},
+		{"generation", appendGenerations(nil, []Generation{{2, id, 258, [streams]uint64{4, 5, 6}}}), "000000020197000000007000800000000000002a0000000000000102000000000000000400000000000000050000000000000006"},
 		{"prompt of day 20000", promptKey(nil, 20000, id), "7000004e200197000000007000800000000000002a"},
 		{"state", stateKey(nil, "demo", consent.SubjectKey{1, 15: 2}), "7364656d6f0001000000000000000000000000000002"},
 		{"tile 1/3", tileKey(nil, consent.StreamProofs, 1, 3), "74010000000000000003"},

@@ -28,7 +28,6 @@
 //
 //	keys.go       the key space, drawn as a table
 //	log.go        the two logs, read
-//	adopt.go      the log of publications, made from a directory that had none
 //	ledger.go     Options, Open, Close, failure
 //	append.go     Append, AppendPrompt, Publish: the callers' side of the queue
 //	sequencer.go  the sequencer and the syncer
@@ -42,8 +41,16 @@
 //	tree.go       tiles of the log and its growing edge
 //	read.go       state, proofs and wordings
 //	ship.go       what the drain needs: scan, cursors, rows set aside, trimming
-//	erase.go      a person forgotten
-//	recover.go    what Open finds on disk
+//	erase.go      a person forgotten; subjects.go, where that person's proofs are
+//	apart.go      writes outside of the batches
+//	recover.go    what Open finds on disk, and what has to agree; repair.go for what does not
+//	head.go       what each batch says of the ledger; generation.go, the lives of its streams
+//	watermark.go  how far was acknowledged, beside the store; closed.go, its files after a clean stop
+//	counts.go     what the tables say they hold
+//	clock.go      the hybrid logical clock
+//	iterate.go    reading many keys
+//	storefs.go    the file system of the store
+//	events.go     what Pebble reports; scrub.go, looking for damage
 //	space.go      the free-space guard
 //	metrics.go    what operators watch
 //
@@ -69,7 +76,6 @@ import (
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/consentd/consentd/storage/consent"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -82,8 +88,11 @@ var (
 	ErrClosed   = errors.New("ledger: closed")                                            // retry, elsewhere or after a restart
 	ErrFatal    = errors.New("ledger: a write was not confirmed by the disk; restart to recover")
 	ErrLocked   = errors.New("ledger: another consentd holds this data directory")
-	ErrLayout   = errors.New("ledger: this data directory was written by a newer consentd")
+	ErrLayout   = errors.New("ledger: this data directory was written by another version of consentd")
 	ErrEdge     = errors.New("ledger: this data directory belongs to another edge")
+	ErrDamaged  = errors.New("ledger: this data directory is not what was acknowledged from it") // see Repair, or restore a backup
+
+	ErrSuspended = errors.New("ledger: nothing is recorded") // retry, after an operator has mended what is said with it
 )
 
 // Options of Open; the zero value of each field but Dir is usable.
@@ -92,17 +101,15 @@ type Options struct {
 	Edge    string                // name of this edge in every proof; default "e1". Fixed by the first Open of Dir.
 	Clock   func() time.Time      // default time.Now
 	Queue   int                   // proofs and prompts that may wait, default 8192; more are refused with ErrBusy
-	Reserve uint64                // bytes of free disk below which nothing is admitted, default 512 MiB
+	Reserve uint64                // bytes of free disk below which nothing is admitted; 0: none
 	Cache   int64                 // bytes of memory for what is read, default 256 MiB: 160 a subject keep lookups off the disk
 	Log     *slog.Logger          // default slog.Default()
 	Metrics prometheus.Registerer // nil: no metrics
+	Repair  *Repair               // go on in a new generation, whatever is missing at the end; nil: refuse
 
-	// Unlogged keeps proofs out of the log, for the bench alone: to see what the log costs. Dir has to be new, and is of
-	// no use afterwards: no Open takes it again.
-	Unlogged bool
-
-	fs     vfs.FS // tests: a crashable or failing disk
-	noSync bool   // tests: the negative control, which must lose proofs
+	boot   [16]byte // of this run of the machine; tests alone set another
+	fs     vfs.FS   // tests: a crashable or failing disk
+	noSync bool     // tests: the negative control, which must lose proofs
 }
 
 func (o *Options) setDefaults() {
@@ -115,9 +122,6 @@ func (o *Options) setDefaults() {
 	if o.Queue == 0 {
 		o.Queue = 8192
 	}
-	if o.Reserve == 0 {
-		o.Reserve = 512 << 20
-	}
 	if o.Cache == 0 {
 		o.Cache = 256 << 20
 	}
@@ -126,6 +130,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.fs == nil {
 		o.fs = vfs.Default
+	}
+	if o.boot == [16]byte{} {
+		o.boot = bootID()
 	}
 }
 
@@ -136,9 +143,11 @@ func (o *Options) hotBytes() int64 { return o.Cache - o.Cache/8 - o.Cache/16 }
 // Ledger is an open store. All methods are safe for concurrent use.
 type Ledger struct {
 	opt  Options
-	fs   *freshFS
+	fs   *storeFS
 	db   *pebble.DB
 	lock *pebble.Lock
+
+	readerOptions sstable.ReaderOptions // of the tables, for whoever reads them apart from db
 
 	recycled int        // files of the write-ahead log that may wait to be written over
 	trimming sync.Mutex // held while entries are forgotten, or written again without what was personal
@@ -149,7 +158,13 @@ type Ledger struct {
 	queue    chan *request
 	requests sync.Pool // of *request
 
-	clock   atomic.Int64           // consent.Millis: the latest time given out; never falls
+	generations []Generation // oldest first; set by recovery
+	tail        *Tail        // nil: all is vouched for; set by recovery
+	watermark   watermark
+	apart       apart
+	time        clock
+	latest      atomic.Int64 // consent.Millis: the latest time given out; never falls
+
 	durable [streams]atomic.Uint64 // per stream, the first seq not yet on disk; written by the syncer
 	grown   [streams]gate          // opened whenever durable moves
 	loose   loose                  // the same for what has no seq
@@ -157,8 +172,13 @@ type Ledger struct {
 	cursors [streams]atomic.Uint64 // what has been shipped: Cursor.Next; written by SaveCursor
 	looking sync.Mutex             // held by the space guard while it looks
 	full    atomic.Bool            // written by the space guard
-	free    atomic.Uint64          // bytes free, as last seen by the space guard
-	metrics *metrics
+	opened  atomic.Bool            // the store is open: see backgroundError
+	damage  damage                 // of tables, found while reading
+	failing atomic.Int32           // errors in a row of flushes and compactions
+
+	suspended atomic.Pointer[error] // nil: writing
+	free      atomic.Uint64         // bytes free, as last seen by the space guard
+	metrics   *metrics
 
 	closeMu   sync.RWMutex // held for reading while a request is handed over, so that Close misses none
 	closed    bool         // under closeMu
@@ -175,7 +195,9 @@ type Ledger struct {
 const streams = 3
 
 // Open opens or creates the ledger in o.Dir and recovers what is there. It fails with ErrLocked when another
-// process holds the directory, ErrEdge when it belongs to another edge, ErrLayout when it is too new.
+// process holds the directory, ErrEdge when it belongs to another edge, ErrLayout when it is of another layout,
+// ErrDamaged when its records disagree and ErrClock when its clock is wrong; nothing has been written then. After an
+// error of the disk it returns at once and leaves the store as a crash would.
 func Open(o Options) (*Ledger, error) {
 	o.setDefaults()
 	if err := o.fs.MkdirAll(o.Dir, 0o700); err != nil {
@@ -185,30 +207,83 @@ func Open(o Options) (*Ledger, error) {
 	if err != nil {
 		return nil, lockError(o.Dir, err)
 	}
-	l := &Ledger{opt: o, fs: &freshFS{FS: o.fs}, lock: lock, queue: make(chan *request, o.Queue), stop: make(chan struct{}),
+	l := newLedger(o, lock)
+	seq, err := l.open()
+	if err != nil {
+		return nil, err
+	}
+	l.metrics = newMetrics(o.Metrics, l)
+	l.checkSpace()
+	l.checkClock()
+	l.done.Add(4)
+	go seq.run()
+	go l.guard()
+	go l.warm()
+	go l.scrubTables()
+	return l, nil
+}
+
+func newLedger(o Options, lock *pebble.Lock) *Ledger {
+	l := &Ledger{opt: o, lock: lock, queue: make(chan *request, o.Queue), stop: make(chan struct{}),
 		stopGuard: make(chan struct{}), fatal: make(chan struct{})}
+	l.fs = &storeFS{FS: o.fs, fail: l.fail}
 	for i := range l.grown {
 		l.grown[i].init()
 	}
 	l.loose.grown.init()
 	l.requests.New = func() any { return &request{done: make(chan error, 1)} }
-	cache := pebble.NewCache(o.Cache / 8)
 	l.hot, l.seen = newHotStates(o.hotBytes()), newSeenSubjects(o.Cache/16)
-	defer cache.Unref()
-	if l.db, err = pebble.Open(o.Dir, l.pebbleOptions(cache)); err != nil {
-		return nil, errors.Join(fmt.Errorf("opening ledger: %w", err), lock.Close())
-	}
-	seq, err := l.recover()
+	return l
+}
+
+// open opens the store and recovers it.
+func (l *Ledger) open() (seq *sequencer, err error) {
+	err = l.unlessFatal(func() (err error) {
+		seq, err = l.openStore()
+		return err
+	})
 	if err != nil {
-		return nil, errors.Join(err, l.db.Close(), lock.Close())
+		return nil, err // seq may still be written to
 	}
-	l.metrics = newMetrics(o.Metrics, l)
-	l.checkSpace()
-	l.done.Add(3)
-	go seq.run()
-	go l.guardSpace()
-	go l.warm()
-	return l, nil
+	return seq, nil
+}
+
+func (l *Ledger) openStore() (*sequencer, error) {
+	f, err := inspect(&l.opt)
+	if err == nil && f.fresh {
+		err = f.clear(&l.opt)
+	}
+	if err == nil {
+		err = removeClosed(l.opt.fs, l.opt.Dir)
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.lock.Close())
+	}
+	cache := pebble.NewCache(l.opt.Cache / 8)
+	defer cache.Unref()
+	options := l.pebbleOptions(cache)
+	options.ErrorIfNotExists = !f.fresh
+	l.readerOptions = options.MakeReaderOptions()
+	if l.db, err = pebble.Open(l.opt.Dir, options); err != nil {
+		return nil, errors.Join(openError(err), l.lock.Close())
+	}
+	seq, err := l.recover(f)
+	if err != nil {
+		return nil, errors.Join(err, l.db.Close(), l.lock.Close())
+	}
+	l.opened.Store(true)
+	return seq, nil
+}
+
+// openError tells damage from a disk that does not answer.
+func openError(err error) error {
+	if errors.Is(err, pebble.ErrDBDoesNotExist) {
+		return fmt.Errorf("%w: the file that names its list of tables is missing", ErrDamaged)
+	}
+	if pebble.IsCorruptionError(err) {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	return fmt.Errorf("opening ledger: %w", err)
 }
 
 // lockError tells "held by another" from "cannot be locked". A held fcntl lock is a bare EAGAIN or EACCES
@@ -231,6 +306,9 @@ func (l *Ledger) pebbleOptions(cache *pebble.Cache) *pebble.Options {
 		Merger:                      stateMerger,
 		FormatMajorVersion:          pebble.FormatNewest,
 		Logger:                      pebbleLogger{l},
+		EventListener:               l.events(),
+		BlockPropertyCollectors:     []func() pebble.BlockPropertyCollector{newTallies},
+		FlushDelayDeleteRange:       10 * time.Second, // trimming gives its space back although nothing else is written
 		MemTableSize:                64 << 20,
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       4,
@@ -252,26 +330,6 @@ func (l *Ledger) pebbleOptions(cache *pebble.Cache) *pebble.Options {
 
 // Edge names this edge.
 func (l *Ledger) Edge() string { return l.opt.Edge }
-
-// Now is the ledger's clock: the wall clock, except that it never runs back, not within a run and not behind
-// the last proof on disk. Every proof takes its time here, so that a later choice always has a later time.
-func (l *Ledger) Now() consent.Millis {
-	now := l.opt.Clock().UnixMilli()
-	for {
-		last := l.clock.Load()
-		if now <= last {
-			return consent.Millis(last)
-		}
-		if l.clock.CompareAndSwap(last, now) {
-			return consent.Millis(now)
-		}
-	}
-}
-
-// Skew is how far the wall clock lies behind the ledger's: above zero after it was set back.
-func (l *Ledger) Skew() time.Duration {
-	return max(0, time.Duration(l.clock.Load()-l.opt.Clock().UnixMilli())*time.Millisecond)
-}
 
 // Fatal is closed when a write failed in a way that leaves durability unknown. The program should stop and
 // start again; recovery takes the same path as every start.
@@ -311,7 +369,31 @@ func (l *Ledger) Close() error {
 		return l.Err()
 	}
 	l.hot.cache.Reset()
-	return errors.Join(l.db.Close(), l.lock.Close())
+	if err := l.unlessFatal(l.closeStore); err != nil {
+		return err
+	}
+	return l.lock.Close()
+}
+
+// unlessFatal runs do, and does not wait for it once the ledger has failed: then it may never return (see
+// pebbleLogger).
+func (l *Ledger) unlessFatal(do func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	select {
+	case err := <-done:
+		return err
+	case <-l.fatal:
+		return l.Err()
+	}
+}
+
+// closeStore leaves a list of what the next Open has to find.
+func (l *Ledger) closeStore() error {
+	if err := errors.Join(l.db.Flush(), l.db.Close(), l.watermark.close()); err != nil {
+		return fmt.Errorf("closing ledger: %w", err)
+	}
+	return writeClosed(l.opt.fs, l.opt.Dir)
 }
 
 // waitDone waits for the goroutines, or for a fatal error that may have stopped them for good.
@@ -335,23 +417,6 @@ func (l *Ledger) Checkpoint(dir string) error {
 		return fmt.Errorf("writing checkpoint: %w", err)
 	}
 	return nil
-}
-
-// pebbleLogger sends Pebble's words to the log. Pebble calls Fatalf when it cannot go on and must not be
-// returned to: the calling goroutine parks, the ledger has failed, and the program is about to exit.
-type pebbleLogger struct{ l *Ledger }
-
-func (p pebbleLogger) Infof(format string, args ...any) {
-	p.l.opt.Log.Debug("pebble", "event", fmt.Sprintf(format, args...))
-}
-
-func (p pebbleLogger) Errorf(format string, args ...any) {
-	p.l.opt.Log.Error("pebble", "event", fmt.Sprintf(format, args...))
-}
-
-func (p pebbleLogger) Fatalf(format string, args ...any) {
-	p.l.fail(fmt.Errorf(format, args...))
-	select {}
 }
 
 // gate lets any number of goroutines wait for the next change of something.

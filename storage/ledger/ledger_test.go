@@ -413,13 +413,6 @@ func TestPilesAreWrittenInFullWhenTheyAreHigh(t *testing.T) {
 	}
 }
 
-func TestWithdrawalWinsTheMillisecond(t *testing.T) {
-	l := open(t, Options{Clock: func() time.Time { return time.UnixMilli(1_790_000_000_000) }})
-	mustAppend(t, l, proof(l, 1, consent.MethodWithdraw, false))
-	mustAppend(t, l, proof(l, 1, consent.MethodCustom, true))
-	wantStatus(t, l, 1, consent.StatusWithdrawn)
-}
-
 func wantStatus(t *testing.T, l *Ledger, n int, want consent.Status) {
 	t.Helper()
 	st, _, err := l.Standing("demo", subject(n), "purpose0", l.Now())
@@ -444,30 +437,8 @@ func TestOpenRefuses(t *testing.T) {
 	}
 	l.Close()
 	if _, err := Open(Options{Dir: dir}); !errors.Is(err, ErrLayout) {
-		t.Errorf("a newer layout: %v, want ErrLayout", err)
+		t.Errorf("another layout: %v, want ErrLayout", err)
 	}
-}
-
-// A directory whose log has gaps is never taken for a ledger, and no ledger gets gaps.
-func TestADirectoryWithoutTheLogIsForTheBenchAlone(t *testing.T) {
-	dir := t.TempDir()
-	l := open(t, Options{Dir: dir, Unlogged: true})
-	for range 300 { // more than a tile
-		mustAppend(t, l, proof(l, 1, consent.MethodAcceptAll, true))
-	}
-	wantStatus(t, l, 1, consent.StatusGranted)
-	l.Close()
-	for _, unlogged := range []bool{false, true} {
-		if _, err := Open(Options{Dir: dir, Unlogged: unlogged}); !errors.Is(err, ErrLayout) {
-			t.Errorf("taken again, unlogged %v: %v, want ErrLayout", unlogged, err)
-		}
-	}
-	good := t.TempDir()
-	open(t, Options{Dir: good}).Close()
-	if _, err := Open(Options{Dir: good, Unlogged: true}); !errors.Is(err, ErrLayout) {
-		t.Errorf("a ledger: %v, want ErrLayout", err)
-	}
-	open(t, Options{Dir: good})
 }
 
 // smallDisk is a disk with as little space as the test says.
@@ -565,7 +536,13 @@ func TestCheckpointIsALedger(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustAppend(t, l, proof(l, 2, consent.MethodCustom, true))
-	b := open(t, Options{Dir: dir})
+	if _, err := Open(Options{Dir: dir}); !errors.Is(err, ErrDamaged) {
+		t.Errorf("a copy put to work as it is: %v, want ErrDamaged", err)
+	}
+	b := open(t, Options{Dir: dir, Repair: &Repair{}})
+	if g := b.Generations(); len(g) != 2 || g[1].Number != 2 || g[1].First[consent.StreamProofs] != 1 || g[1].Instance == l.Instance() {
+		t.Errorf("generations of the copy: %+v", g)
+	}
 	checkAcked(t, b, []*consent.Proof{p})
 	if n := b.Next(consent.StreamProofs); n != 1 {
 		t.Errorf("%d proofs in the backup, want 1", n)
@@ -573,43 +550,50 @@ func TestCheckpointIsALedger(t *testing.T) {
 }
 
 func TestTrimKeepsWhatRecoveryNeeds(t *testing.T) {
-	dir := t.TempDir()
-	l := open(t, Options{Dir: dir})
-	var ids []uuid.UUID
-	for i := range 600 {
-		p := proof(l, i, consent.MethodCustom, true)
-		mustAppend(t, l, p)
-		ids = append(ids, p.ID)
+	const all, kept = chunkProofs + 600, chunkProofs // from the start of the newest chunk on
+	fs := vfs.NewMem()
+	l := open(t, Options{Dir: "data", fs: fs})
+	ids := make([]uuid.UUID, all)
+	var writers sync.WaitGroup
+	for w := range 8 {
+		writers.Go(func() {
+			for i := w; i < all; i += 8 {
+				p := proof(l, i, consent.MethodCustom, true)
+				mustAppend(t, l, p)
+				ids[i] = p.ID
+			}
+		})
 	}
-	root, err := l.Log(consent.StreamProofs).Root(600)
+	writers.Wait()
+	root, err := l.Log(consent.StreamProofs).Root(all)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Trim(consent.StreamProofs, 600); err != nil {
+	if err := l.Trim(consent.StreamProofs, all); err != nil {
 		t.Fatal(err)
 	}
 	if l.First(consent.StreamProofs) != 0 {
 		t.Error("trimmed what was not shipped")
 	}
-	if err := l.SaveCursor(consent.StreamProofs, consent.Cursor{Next: 600, End: 600}); err != nil {
+	if err := l.SaveCursor(consent.StreamProofs, consent.Cursor{Next: all, End: all}); err != nil {
 		t.Fatal(err)
 	}
-	if err := l.Trim(consent.StreamProofs, 600); err != nil {
+	if err := l.Trim(consent.StreamProofs, all); err != nil {
 		t.Fatal(err)
 	}
-	if got := l.First(consent.StreamProofs); got != 512 {
-		t.Errorf("first entry %d, want 512: the start of the unfinished tile", got)
+	if got := l.First(consent.StreamProofs); got != kept {
+		t.Errorf("first entry %d, want %d", got, kept)
 	}
 	if _, _, err := l.Proof(ids[0]); !errors.Is(err, ErrNotFound) {
 		t.Errorf("a trimmed proof: %v, want ErrNotFound", err)
 	}
 	wantStatus(t, l, 1, consent.StatusGranted)
 	l.Close()
-	l = open(t, Options{Dir: dir})
-	if got, err := l.Log(consent.StreamProofs).Root(600); err != nil || got != root {
+	l = open(t, Options{Dir: "data", fs: fs})
+	if got, err := l.Log(consent.StreamProofs).Root(all); err != nil || got != root {
 		t.Errorf("root after trimming and reopening: %v %v, want %v", got, err, root)
 	}
-	if l.First(consent.StreamProofs) != 512 || l.Next(consent.StreamProofs) != 600 {
+	if l.First(consent.StreamProofs) != kept || l.Next(consent.StreamProofs) != all {
 		t.Errorf("[%d, %d)", l.First(consent.StreamProofs), l.Next(consent.StreamProofs))
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/consentd/consentd/storage/consent"
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -158,55 +157,6 @@ func TestOnePublicationAnnouncedByManyAtOnceIsLoggedOnce(t *testing.T) {
 	if n := l.Log(consent.StreamWordings).Size(); n != 2 {
 		t.Errorf("%d entries, want 2", n)
 	}
-}
-
-// TestADirectoryWithoutALogOfPublicationsGetsOne goes back to what an earlier consentd left, trimmed stream
-// included, and opens it.
-func TestADirectoryWithoutALogOfPublicationsGetsOne(t *testing.T) {
-	dir := t.TempDir()
-	l := open(t, Options{Dir: dir})
-	for i := range 300 {
-		announce(t, l, wordingNo(t, i).Publication())
-	}
-	want, err := l.Log(consent.StreamWordings).Root(300)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, prefix := range [][]byte{{prefixOtherTile}, {prefixPublished}, metaKey(logged)} {
-		if err := l.db.DeleteRange(prefix, after(prefix), pebble.Sync); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := l.db.DeleteRange(entryKey(nil, consent.StreamWordings, 0), entryKey(nil, consent.StreamWordings, 290), pebble.Sync); err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	l = open(t, Options{Dir: dir})
-	wantRoot(t, l.Log(consent.StreamWordings), 300)
-	if first, next := l.First(consent.StreamWordings), l.Next(consent.StreamWordings); first != 0 || next != 300 {
-		t.Errorf("[%d, %d), want [0, 300)", first, next)
-	}
-	n := 0
-	err = l.Publications("demo", consent.PublishedWording, func(uint64, *consent.Publication) error { n++; return nil })
-	if err != nil || n != 300 {
-		t.Errorf("%d wordings indexed: %v", n, err)
-	}
-	if root, err := l.Log(consent.StreamWordings).Root(300); err != nil || ordered(t, l) && root != want {
-		t.Errorf("root %v %v, want %v", root, err, want)
-	}
-}
-
-// ordered reports whether all publications carry different times, so that their order is known.
-func ordered(t *testing.T, l *Ledger) bool {
-	seen := map[consent.Millis]bool{}
-	err := l.Publications("demo", consent.PublishedWording, func(_ uint64, p *consent.Publication) error {
-		seen[p.PublishedAt] = true
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(seen) == 300
 }
 
 func TestTilesAreWhatTheHashesSay(t *testing.T) {

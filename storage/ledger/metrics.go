@@ -14,6 +14,8 @@ type metrics struct {
 	batchBytes    prometheus.Counter
 	commitSeconds prometheus.Histogram
 	busy, noSpace prometheus.Counter
+	scrubbed      prometheus.Counter
+	damaged       prometheus.Gauge
 }
 
 // newMetrics registers with r, or with nobody when r is nil. A second ledger on one registry is a
@@ -31,10 +33,14 @@ func newMetrics(r prometheus.Registerer, l *Ledger) *metrics {
 			Help: "Bytes of all batches."}),
 		commitSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "consentd_ledger_commit_seconds",
 			Help: "From applying a batch to its sync.", Buckets: prometheus.ExponentialBuckets(50e-6, 2, 16)}),
+		scrubbed: prometheus.NewCounter(prometheus.CounterOpts{Name: "consentd_ledger_scrubbed_bytes_total",
+			Help: "Bytes of tables read through in search of damage."}),
+		damaged: prometheus.NewGauge(prometheus.GaugeOpts{Name: "consentd_ledger_damaged_tables",
+			Help: "Tables that the last search found damaged: above 0, restore a backup."}),
 		busy:    refused.WithLabelValues("queue_full"),
 		noSpace: refused.WithLabelValues("disk_full"),
 	}
-	r.MustRegister(refused, m.batchRequests, m.batchBytes, m.commitSeconds)
+	r.MustRegister(refused, m.batchRequests, m.batchBytes, m.commitSeconds, m.scrubbed, m.damaged)
 	gauge(r, "consentd_ledger_queue_length", "Writes waiting for the sequencer.", func() float64 { return float64(len(l.queue)) })
 	gauge(r, "consentd_ledger_free_bytes", "Free disk space as last seen.", func() float64 { return float64(l.free.Load()) })
 	gauge(r, "consentd_ledger_clock_skew_seconds", "How far the wall clock lies behind the last proof.", func() float64 { return l.Skew().Seconds() })

@@ -65,12 +65,7 @@ func (l *Ledger) Notes(space string, from []byte, fn func(key, value []byte) err
 	if err := l.loose.wait(l); err != nil { // the iterator's view is from before: all of it is durable now
 		return errors.Join(err, it.Close())
 	}
-	for valid := it.First(); valid; valid = it.Next() {
-		if err := fn(it.Key()[len(prefix):], it.Value()); err != nil {
-			return errors.Join(err, it.Close())
-		}
-	}
-	return it.Close()
+	return eachOf(it, func(key, value []byte) error { return fn(key[len(prefix):], value) })
 }
 
 // Touch notes that the people behind keys were in contact with the site, of their own accord, at a moment: what

@@ -127,8 +127,8 @@ func TestATouchIsSeenAtOnceAndAfterARestart(t *testing.T) {
 	}
 }
 
-// apart counts what must not be: proofs without their note, and notes without their proof.
-func apart(t testing.TB, l *Ledger) (n int) {
+// separate counts what must not be: proofs without their note, and notes without their proof.
+func separate(t testing.TB, l *Ledger) (n int) {
 	t.Helper()
 	err := l.Scan(consent.StreamProofs, 0, l.Next(consent.StreamProofs), func(_ uint64, raw []byte) error {
 		p, err := consent.ParseProof(raw)
@@ -173,7 +173,7 @@ func TestPowerCutKeepsAProofAndItsNotesTogether(t *testing.T) {
 		}
 		checkAcked(t, l, acked)
 		checkWhole(t, l)
-		if n := apart(t, l); n > 0 {
+		if n := separate(t, l); n > 0 {
 			t.Errorf("seed %d: %d proofs and notes are without the other", seed, n)
 		}
 		l.Close()
@@ -192,7 +192,7 @@ func TestPowerCutTearsWhatIsWrittenApart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		torn += apart(t, l)
+		torn += separate(t, l)
 		l.Close()
 	}
 	if torn == 0 {

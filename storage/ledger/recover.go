@@ -3,64 +3,150 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"regexp"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/consentd/consentd/storage/consent"
+	"github.com/google/uuid"
 )
 
-// recover reads what is on disk and makes the sequencer that continues it. A batch is atomic, so there is
-// nothing to repair: the newest entries say where each stream goes on, the tree's edge is rebuilt, the clock
-// starts where the last batch left it.
-func (l *Ledger) recover() (*sequencer, error) {
-	if err := l.checkMeta(); err != nil {
-		return nil, err
-	}
-	s := &sequencer{l: l, timesKey: metaKey("times"), synced: make(chan *group, maxFlying), sync: make(chan *group, maxFlying)}
-	t, err := l.times()
-	if err != nil {
-		return nil, fmt.Errorf("recovering the clock: %w", err)
-	}
-	l.clock.Store(int64(t.clock))
-	s.ids = newRecentIDs(t.ids)
-	for _, stream := range consent.Streams() {
-		if err := l.recoverStream(s, stream); err != nil {
-			return nil, fmt.Errorf("recovering %s: %w", stream, err)
-		}
-	}
-	if err := l.adopt(s.next[consent.StreamWordings]); err != nil {
-		return nil, fmt.Errorf("making the log of publications: %w", err)
-	}
-	for _, log := range logs() {
-		if s.trees[log], err = l.Log(log).frontier(s.next[log]); err != nil {
-			return nil, fmt.Errorf("recovering the log of %s: %w", log, err)
-		}
-	}
-	return s, nil
+// Recovery trusts no single record. The entries themselves, the head that the last batch wrote, what was trimmed, the
+// ids that the tables count, the tiles of the log, the watermark outside the store and, after a clean stop, the list of
+// its files: where two of them disagree, Open refuses and says which, and nothing is written. storage/evidence holds the
+// logs against their checkpoints, and storage/drain against ClickHouse.
+
+// Tail are proofs that are there and that nothing outside the store vouches for: the machine itself stopped before the
+// ledger did, so the watermark may be older than what was acknowledged last. If the disk has kept what it had
+// confirmed, none is missing behind End.
+type Tail struct{ First, End uint64 }
+
+// inspected is what a directory holds before the store in it is opened.
+type inspected struct {
+	fresh  bool // nothing: a ledger is to be made
+	closed bool // the last stop was clean, and nothing has changed since
+	mark   mark // the watermark, unless fresh
 }
 
-// unlogged is the layout of a directory whose log has gaps: no program reads it.
-const unlogged = 0xff
-
-func (l *Ledger) layout() byte {
-	if l.opt.Unlogged {
-		return unlogged
+// inspect looks at the directory. Where it is not what the last run left, an error says so; o.Repair takes note of it
+// instead.
+func inspect(o *Options) (f inspected, err error) {
+	names, err := o.fs.List(o.Dir)
+	if err != nil {
+		return f, fmt.Errorf("opening ledger: %w", err)
 	}
-	return layout
+	if f.fresh = unused(names); f.fresh {
+		return f, nil
+	}
+	listed, closed, err := readClosed(o.fs, o.Dir)
+	if err == nil && closed {
+		err = checkClosed(o.fs, o.Dir, listed)
+	}
+	if err = o.tolerate(err); err != nil {
+		return f, err
+	}
+	f.closed = closed
+	if f.mark, err = readWatermark(o.fs, o.Dir); errors.Is(err, errNoMark) {
+		err = fmt.Errorf("%w: %w. Is it a copy of another ledger's?", ErrDamaged, err)
+	}
+	return f, o.tolerate(err)
+}
+
+// unused reports that nothing was ever acknowledged from a directory: it holds no store, or one whose making was cut
+// short, before the watermark and before any table.
+func unused(names []string) bool {
+	for _, name := range names {
+		if name == watermarkName || name == closedName || tableFile.MatchString(name) {
+			return false
+		}
+	}
+	return true
+}
+
+var tableFile = regexp.MustCompile(`\.(sst|blob)$`)
+
+// clear removes what a start that was cut short has left in a directory that was never used.
+func (f *inspected) clear(o *Options) error {
+	names, err := o.fs.List(o.Dir)
+	for _, name := range names {
+		if err == nil && storeFile.MatchString(name) {
+			err = o.fs.Remove(o.fs.PathJoin(o.Dir, name))
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("making a ledger: %w", err)
+	}
+	return nil
+}
+
+// tolerate passes over damage that a new generation makes harmless.
+func (o *Options) tolerate(err error) error {
+	if o.Repair == nil || !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	o.Repair.noted(err)
+	return nil
+}
+
+// recover reads what is on disk and makes the sequencer that continues it. A batch is atomic, so there is
+// nothing to repair: the head says where each stream goes on, the tree's edge is rebuilt, the clock starts where the
+// last batch left it.
+func (l *Ledger) recover(f inspected) (*sequencer, error) {
+	if f.fresh {
+		if err := l.initialise(); err != nil {
+			return nil, err
+		}
+	}
+	if err := errors.Join(l.checkMeta(), l.readApart()); err != nil {
+		return nil, err
+	}
+	h, err := l.recoverStreams()
+	if err != nil {
+		return nil, err
+	}
+	if !f.fresh {
+		if err := l.opt.tolerate(l.checkMark(&f, h)); err != nil {
+			return nil, err
+		}
+	}
+	if err := errors.Join(l.checkCount(h), l.checkSmall()); err != nil {
+		return nil, err
+	}
+	if err := l.repair(&h); err != nil {
+		return nil, err
+	}
+	if err := l.setClock(h.clock); err != nil {
+		return nil, err
+	}
+	s, err := l.sequencer(h)
+	if err != nil {
+		return nil, err
+	}
+	g := l.current()
+	return s, l.watermark.create(l.opt.fs, l.opt.Dir, mark{generation: g.Number, instance: g.Instance, boot: l.opt.boot, apart: l.apart.count, head: h})
+}
+
+// initialise makes a directory a ledger.
+func (l *Ledger) initialise() error {
+	first := Generation{Number: 1, Instance: uuid.New(), Began: consent.ToMillis(l.opt.Clock())}
+	b := l.db.NewBatch()
+	defer b.Close()
+	b.Set(metaKey("layout"), []byte{layout}, nil)
+	b.Set(metaKey("edge"), []byte(l.opt.Edge), nil)
+	b.Set(metaKey("head"), head{}.append(nil), nil)
+	b.Set(metaKey("generations"), appendGenerations(nil, []Generation{first}), nil)
+	if err := b.Commit(pebble.Sync); err != nil {
+		return fmt.Errorf("making a ledger: %w", err)
+	}
+	return nil
 }
 
 func (l *Ledger) checkMeta() error {
 	v, err := l.get(metaKey("layout"))
 	if errors.Is(err, ErrNotFound) {
-		b := l.db.NewBatch()
-		b.Set(metaKey("layout"), []byte{l.layout()}, nil)
-		b.Set(metaKey("edge"), []byte(l.opt.Edge), nil)
-		return b.Commit(pebble.Sync)
+		return fmt.Errorf("%w: it does not say which layout it has", ErrDamaged)
 	}
 	if err != nil {
 		return err
-	}
-	if l.opt.Unlogged {
-		return fmt.Errorf("%w: without the log only a new directory is taken", ErrLayout)
 	}
 	if len(v) != 1 || v[0] != layout {
 		return fmt.Errorf("%w: layout %v, this program reads %d", ErrLayout, v, layout)
@@ -72,33 +158,88 @@ func (l *Ledger) checkMeta() error {
 	if string(edge) != l.opt.Edge {
 		return fmt.Errorf("%w: it was written by %q, not %q", ErrEdge, edge, l.opt.Edge)
 	}
-	return nil
+	return l.readGenerations()
 }
 
-func (l *Ledger) recoverStream(s *sequencer, stream consent.Stream) error {
-	it, err := l.db.NewIter(&pebble.IterOptions{LowerBound: entryKey(nil, stream, 0), UpperBound: after([]byte{prefixEntry, byte(stream)})})
+// recoverStreams holds the entries against the head and against what was trimmed.
+func (l *Ledger) recoverStreams() (head, error) {
+	h, err := l.readHead()
+	if err != nil {
+		return h, err
+	}
+	trimmed, err := l.readTrimmed()
+	if err != nil {
+		return h, err
+	}
+	for _, s := range consent.Streams() {
+		if err := l.recoverStream(s, trimmed[s], h.next[s]); err != nil {
+			return h, fmt.Errorf("recovering %s: %w", s, err)
+		}
+	}
+	return h, nil
+}
+
+func (l *Ledger) recoverStream(stream consent.Stream, trimmed, next uint64) error {
+	oldest, newest, err := l.ends(entryKey(nil, stream, 0), after([]byte{prefixEntry, byte(stream)}))
 	if err != nil {
 		return err
 	}
-	if it.Last() {
-		s.next[stream] = seqOf(it.Key()) + 1
+	held, end := trimmed, trimmed
+	if newest != nil {
+		held, end = seqOf(oldest), seqOf(newest)+1
 	}
-	if it.First() {
-		l.prev[stream].Store(seqOf(it.Key()))
+	if held != trimmed || end != next {
+		return fmt.Errorf("%w: entries %d to %d have to be there, and %d to %d are", ErrDamaged, trimmed, next, held, end)
 	}
-	l.durable[stream].Store(s.next[stream])
 	c, err := l.Cursor(stream)
+	if err != nil {
+		return err
+	}
+	if c.Next < trimmed || c.Next > next {
+		return fmt.Errorf("%w: %d were shipped, and entries %d to %d are there", ErrDamaged, c.Next, trimmed, next)
+	}
+	l.prev[stream].Store(trimmed)
+	l.durable[stream].Store(next)
 	l.cursors[stream].Store(c.Next)
-	return errors.Join(err, it.Close())
+	return nil
 }
 
-func (l *Ledger) times() (times, error) {
-	v, err := l.get(metaKey("times"))
-	if errors.Is(err, ErrNotFound) {
-		return times{}, nil
+// checkMark holds the store against the watermark: it must not end before what was acknowledged.
+func (l *Ledger) checkMark(f *inspected, h head) error {
+	g, m := l.current(), &f.mark
+	if m.generation == 0 { // it is missing, and that is being repaired
+		return nil
 	}
-	if err != nil {
-		return times{}, err
+	if m.instance != g.Instance || m.generation != g.Number {
+		return fmt.Errorf("%w: its record of what was acknowledged is of another ledger (generation %d, not %d)", ErrDamaged, m.generation, g.Number)
 	}
-	return parseTimes(v)
+	for _, s := range consent.Streams() {
+		if h.next[s] < m.head.next[s] {
+			return fmt.Errorf("%w: %d %s were acknowledged, and it ends after %d", ErrDamaged, m.head.next[s], s, h.next[s])
+		}
+	}
+	if h.batch < m.head.batch || l.apart.count < m.apart || h.clock < m.head.clock {
+		return fmt.Errorf("%w: writes that were acknowledged are missing at its end (%d of %d)", ErrDamaged,
+			m.head.batch+m.apart-h.batch-l.apart.count, m.head.batch+m.apart)
+	}
+	if proofs := consent.StreamProofs; !f.closed && m.boot != l.opt.boot {
+		l.tail = &Tail{First: m.head.next[proofs], End: h.next[proofs]}
+	}
+	return nil
+}
+
+// sequencer continues after h.
+func (l *Ledger) sequencer(h head) (*sequencer, error) {
+	s := &sequencer{l: l, head: h, headKey: metaKey("head"), synced: make(chan *group, maxFlying), sync: make(chan *group, maxFlying)}
+	s.ids = newRecentIDs(h.ids)
+	var err error
+	for _, log := range logs() {
+		if s.trees[log], err = l.Log(log).frontier(h.next[log]); err != nil {
+			return nil, fmt.Errorf("recovering the log of %s: %w", log, err)
+		}
+	}
+	if s.subjects, err = l.recoverFilter(h.next[consent.StreamProofs]); err != nil {
+		return nil, fmt.Errorf("recovering who the newest proofs are of: %w", err)
+	}
+	return s, nil
 }

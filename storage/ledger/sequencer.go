@@ -27,21 +27,22 @@ const (
 
 // sequencer gives every write its place. All its fields belong to the goroutine of run.
 type sequencer struct {
-	l      *Ledger
-	next   [streams]uint64 // next seq to give out
-	trees  [streams]tree   // of the logs
-	piles  piles
-	groups uint64 // applied so far
-	open   *group // gathers
-	flying int    // groups applied and syncing
-	spares []*group
-	synced chan *group
-	sync   chan *group
-	ids    recentIDs
-	key    []byte // scratch
-	value  []byte // scratch
+	l        *Ledger
+	head     head          // as of the open group; its clock and ids are set when it is applied
+	trees    [streams]tree // of the logs
+	piles    piles
+	groups   uint64 // applied so far
+	open     *group // gathers
+	flying   int    // groups applied and syncing
+	spares   []*group
+	synced   chan *group
+	sync     chan *group
+	ids      recentIDs
+	subjects subjectFilter // of the newest chunk
+	key      []byte        // scratch
+	value    []byte        // scratch
 
-	timesKey []byte
+	headKey []byte
 }
 
 // group is one batch and everybody who waits for it. It belongs to the sequencer while it gathers, to the
@@ -50,7 +51,7 @@ type group struct {
 	batch   *pebble.Batch
 	ordered byKey // goes into the batch last
 	waiters []*request
-	next    [streams]uint64 // what is durable once the group is
+	head    head // what is durable once the group is
 	wrote   [streams]bool
 	loose   bool   // it holds writes without a seq: notes, contacts
 	number  uint64 // counted from 1
@@ -157,7 +158,7 @@ func (s *sequencer) finish() {
 func (s *sequencer) apply() bool {
 	g := s.open
 	s.groups++
-	g.next, g.begun, g.number = s.next, time.Now(), s.groups
+	g.begun, g.number = time.Now(), s.groups
 	if g.loose {
 		s.l.loose.applied.Store(g.number)
 	}
@@ -166,13 +167,16 @@ func (s *sequencer) apply() bool {
 		return false
 	}
 	if !g.batch.Empty() {
-		s.value = times{clock: consent.Millis(s.l.clock.Load()), ids: s.ids.top}.append(s.value[:0])
-		g.batch.Set(s.timesKey, s.value, nil)
+		s.head.batch++
+		s.head.clock, s.head.ids = consent.Millis(s.l.latest.Load()), s.ids.top
+		s.value = s.head.append(s.value[:0])
+		g.batch.Set(s.headKey, s.value, nil)
 		if err := s.commit(g.batch); err != nil {
 			s.l.fail(fmt.Errorf("committing batch: %w", err))
 			return false
 		}
 	}
+	g.head = s.head
 	s.forgetHot(g)
 	s.flying++
 	if n := len(s.spares); n > 0 {
@@ -215,15 +219,15 @@ func (s *sequencer) landed(g *group) {
 // that the next group syncs while this one is answered.
 func (s *sequencer) syncer() {
 	for g := range s.sync {
-		if err := s.wait(g); err != nil {
-			s.l.fail(fmt.Errorf("syncing batch: %w", err))
+		if err := s.settle(g); err != nil {
+			s.l.fail(err)
 			return
 		}
 		s.l.metrics.committed(len(g.waiters), g.batch.Len(), time.Since(g.begun))
 		waiters := append([]*request(nil), g.waiters...)
 		for i, wrote := range g.wrote {
 			if wrote {
-				s.l.durable[i].Store(g.next[i])
+				s.l.durable[i].Store(g.head.next[i])
 				s.l.grown[i].open()
 			}
 		}
@@ -238,11 +242,17 @@ func (s *sequencer) syncer() {
 	}
 }
 
-func (s *sequencer) wait(g *group) error {
-	if g.batch.Empty() || s.l.opt.noSync {
+// settle returns once g is on disk and the watermark says so.
+func (s *sequencer) settle(g *group) error {
+	if g.batch.Empty() {
 		return nil
 	}
-	return g.batch.SyncWait()
+	if !s.l.opt.noSync {
+		if err := g.batch.SyncWait(); err != nil {
+			return fmt.Errorf("syncing batch: %w", err)
+		}
+	}
+	return s.l.watermark.raise(g.head)
 }
 
 // recoverPanic turns a panic of Pebble's commit path (it panics when the WAL cannot be written) into a
@@ -289,7 +299,7 @@ func (s *sequencer) addProof(r *request) error {
 	if err := s.fold(r.proof, seq); err != nil {
 		return err
 	}
-	if err := s.addNotes(r); err != nil || s.l.opt.Unlogged {
+	if err := errors.Join(s.note(r.proof.Personal.Subject, seq), s.addNotes(r)); err != nil {
 		return err
 	}
 	return s.grow(consent.StreamProofs, r.leaf)
@@ -320,8 +330,8 @@ func (s *sequencer) known(id uuid.UUID) (idRecord, bool, error) {
 
 // place writes the entry of r under the next seq of its stream.
 func (s *sequencer) place(r *request, stream consent.Stream) uint64 {
-	seq := s.next[stream]
-	s.next[stream]++
+	seq := s.head.next[stream]
+	s.head.next[stream]++
 	s.open.wrote[stream] = true
 	s.key = entryKey(s.key[:0], stream, seq)
 	s.open.batch.Set(s.key, r.entry, nil) // a Set on a batch of the same DB only grows memory: it cannot fail

@@ -40,16 +40,7 @@ func (l *Ledger) Scan(s consent.Stream, first, end uint64, fn func(seq uint64, r
 	if first >= end {
 		return nil
 	}
-	it, err := l.db.NewIter(&pebble.IterOptions{LowerBound: entryKey(nil, s, first), UpperBound: entryKey(nil, s, end)})
-	if err != nil {
-		return fmt.Errorf("scanning %s: %w", s, err)
-	}
-	for valid := it.First(); valid; valid = it.Next() {
-		if err := fn(seqOf(it.Key()), it.Value()); err != nil {
-			return errors.Join(err, it.Close())
-		}
-	}
-	return it.Close()
+	return l.each(entryKey(nil, s, first), entryKey(nil, s, end), func(key, raw []byte) error { return fn(seqOf(key), raw) })
 }
 
 // Cursor reads how far s has been shipped; the zero Cursor: nothing yet.
@@ -99,19 +90,16 @@ func appendAside(b []byte, a consent.SetAside, entry []byte) []byte {
 // SetAsides lists all rows set aside, by stream and seq.
 func (l *Ledger) SetAsides() ([]consent.SetAside, error) {
 	prefix := []byte{prefixAside}
-	it, err := l.db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+	var all []consent.SetAside
+	err := l.each(prefix, after(prefix), func(key, value []byte) error {
+		a, err := parseAside(key, value)
+		all = append(all, a)
+		return err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("listing rows set aside: %w", err)
 	}
-	var all []consent.SetAside
-	for valid := it.First(); valid; valid = it.Next() {
-		a, err := parseAside(it.Key(), it.Value())
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("listing rows set aside: %w", err), it.Close())
-		}
-		all = append(all, a)
-	}
-	return all, it.Close()
+	return all, nil
 }
 
 func parseAside(k, v []byte) (consent.SetAside, error) {
@@ -129,8 +117,8 @@ func parseAside(k, v []byte) (consent.SetAside, error) {
 }
 
 // Trim forgets the entries of s before seq; they must have been shipped. It keeps at least the newest entry
-// of every stream (the next seq is read from it), the proofs of the log's unfinished tile (their leaves are
-// nowhere else) and all publications: they are few, and what their log says is nowhere else in its order.
+// of every stream (it shows recovery where the stream ends), the proofs of the newest chunk (its filter and the leaves of
+// the log's unfinished tile are made from them) and all publications: they are few, and what their log says is nowhere else in its order.
 func (l *Ledger) Trim(s consent.Stream, seq uint64) error {
 	next := l.Next(s)
 	if next == 0 || s == consent.StreamWordings {
@@ -138,7 +126,7 @@ func (l *Ledger) Trim(s consent.Stream, seq uint64) error {
 	}
 	keep := next - 1
 	if s == consent.StreamProofs {
-		keep -= keep % tileWidth
+		keep -= keep % chunkProofs
 	}
 	seq = min(seq, keep, l.cursors[s].Load())
 	l.trimming.Lock()
@@ -146,7 +134,7 @@ func (l *Ledger) Trim(s consent.Stream, seq uint64) error {
 	if seq <= l.First(s) {
 		return nil
 	}
-	if err := l.db.DeleteRange(entryKey(nil, s, 0), entryKey(nil, s, seq), pebble.Sync); err != nil {
+	if err := l.forget(s, seq); err != nil {
 		return fmt.Errorf("trimming %s: %w", s, err)
 	}
 	l.prev[s].Store(seq)
@@ -156,6 +144,25 @@ func (l *Ledger) Trim(s consent.Stream, seq uint64) error {
 	return nil
 }
 
+// forget removes the entries of s before seq, and notes in the same batch that they are not missing.
+func (l *Ledger) forget(s consent.Stream, seq uint64) error {
+	b := l.db.NewBatch()
+	defer b.Close()
+	var trimmed [streams]uint64
+	for i := range trimmed {
+		trimmed[i] = l.prev[i].Load()
+	}
+	trimmed[s] = seq
+	err := errors.Join(b.DeleteRange(entryKey(nil, s, 0), entryKey(nil, s, seq), nil), b.Set(metaKey("trimmed"), appendSeqs(nil, trimmed), nil))
+	if s == consent.StreamProofs {
+		err = errors.Join(err, b.DeleteRange(filterKey(nil, 0), filterKey(nil, seq/chunkProofs), nil))
+	}
+	if err != nil {
+		return err
+	}
+	return l.writeApart(b)
+}
+
 // forgetPrompts drops the prompt ids of days that addPrompt no longer asks about.
 func (l *Ledger) forgetPrompts() error {
 	today := dayOf(l.Now())
@@ -163,11 +170,4 @@ func (l *Ledger) forgetPrompts() error {
 		return fmt.Errorf("forgetting old prompt ids: %w", err)
 	}
 	return nil
-}
-
-func (l *Ledger) write(key, value []byte) error {
-	if err := l.Err(); err != nil {
-		return err
-	}
-	return l.db.Set(key, value, pebble.Sync)
 }
