@@ -88,18 +88,21 @@ func (s *Server) evidenceOfSubject(c *fiber.Ctx, v *view) error {
 	request := evidence.Request{Subject: key.String()}
 	q := historyQuery{key: key, limit: maxHistory}
 	for more := true; more; {
-		var page []warehouse.Recorded
-		if page, more, err = s.proofsOf(v, q); err != nil {
+		page, err := s.proofsOf(v, q)
+		if err != nil {
 			return err
 		}
-		for i := range page {
-			request.Proofs = append(request.Proofs, s.recorded(v, &page[i]))
+		if len(page.gaps) > 0 { // a file of all proofs must not look like one when it is not
+			return later(codeWarehouse, "proofs of this subject may be missing at the moment, see /readyz; ask for those you know one by one", 5, nil)
+		}
+		for i := range page.proofs {
+			request.Proofs = append(request.Proofs, s.recorded(v, &page.proofs[i]))
 		}
 		if len(request.Proofs) > maxEvidence {
 			return refuse(422, codeTooManyProofs, "at most "+strconv.Itoa(maxEvidence)+" in one file; ask for them one by one, see history")
 		}
-		if more {
-			q.before = page[len(page)-1].Position()
+		if more = page.more; more {
+			q.before = page.proofs[len(page.proofs)-1].Position()
 		}
 	}
 	return s.answerEvidence(ctx, v, request, how, key.String())

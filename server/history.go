@@ -13,6 +13,7 @@ import (
 	"github.com/consentd/consentd/server/admit"
 	"github.com/consentd/consentd/server/wire"
 	"github.com/consentd/consentd/storage/consent"
+	"github.com/consentd/consentd/storage/ledger"
 	"github.com/consentd/consentd/storage/warehouse"
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
@@ -55,7 +56,7 @@ const (
 )
 
 // history lists all proofs of a subject, newest first: what is not shipped yet from the ledger, the rest from
-// the warehouse. Asked by POST, so that an address is never in a URL.
+// the warehouse; without it, what the ledger holds. Asked by POST, so that an address is never in a URL.
 func (s *Server) history(c *fiber.Ctx, v *view) error {
 	ctx := c.Context()
 	doc, err := body(ctx, maxBody)
@@ -66,13 +67,11 @@ func (s *Server) history(c *fiber.Ctx, v *view) error {
 	if err != nil {
 		return err
 	}
-	if s.opt.Warehouse == nil {
-		return errNoWarehouse()
-	}
-	proofs, more, err := s.proofsOf(v, q)
+	page, err := s.proofsOf(v, q)
 	if err != nil {
 		return err
 	}
+	proofs := page.proofs
 	b := append(begin(ctx), `{"proofs":[`...)
 	for i := range proofs {
 		if i > 0 {
@@ -81,11 +80,12 @@ func (s *Server) history(c *fiber.Ctx, v *view) error {
 		b = append(s.appendProof(b, v, &proofs[i]), '}')
 	}
 	b = append(b, ']')
-	if more {
+	if page.more {
 		b = append(b, `,"next":"`...)
 		b = append(b, encodeCursor(proofs[len(proofs)-1].Position())...)
 		b = append(b, '"')
 	}
+	b = appendIncomplete(b, page.gaps)
 	finish(ctx, fasthttp.StatusOK, mimeJSON, append(b, '}'))
 	return nil
 }
@@ -144,41 +144,103 @@ func (v *view) keyOf(raw admit.RawSubject) (consent.SubjectKey, error) {
 	return v.site.Keyer.Key(subject), nil
 }
 
+// proofPage is an answer to a historyQuery.
+type proofPage struct {
+	proofs []warehouse.Recorded // newest first
+	more   bool
+	gaps   []consent.Gap // of what may be missing
+}
+
 // proofsOf merges the two stores. The ledger's tail is read first: a proof shipped in between is then in both,
-// and told apart by its seq, never in neither.
-func (s *Server) proofsOf(v *view, q historyQuery) (page []warehouse.Recorded, more bool, err error) {
+// and told apart by its place, never in neither. What waits to be shipped is no gap here.
+func (s *Server) proofsOf(v *view, q historyQuery) (page proofPage, err error) {
+	page.gaps = s.gaps(consent.GapBacklog)
+	if page.proofs, err = s.unshipped(v, q); err != nil {
+		return page, err
+	}
+	shipped, err := s.shipped(v, q)
+	switch p, _ := errors.AsType[*problem](err); {
+	case err == nil:
+		page.gaps = append(page.gaps, s.gaps(consent.GapBacklog)...)
+	case p != nil && p.code == codeWarehouse:
+		page.gaps = away()
+		if shipped, err = s.standing(v, q); err != nil {
+			return page, err
+		}
+	default:
+		return page, err
+	}
+	page.proofs = append(page.proofs, shipped...)
+	slices.SortFunc(page.proofs, func(a, b warehouse.Recorded) int { return comparePositions(b.Position(), a.Position()) })
+	page.proofs = slices.CompactFunc(page.proofs, func(a, b warehouse.Recorded) bool { return a.Position() == b.Position() })
+	if page.more = len(page.proofs) > q.limit; page.more {
+		page.proofs = page.proofs[:q.limit]
+	}
+	return page, nil
+}
+
+// unshipped are those the warehouse cannot know.
+func (s *Server) unshipped(v *view, q historyQuery) (all []warehouse.Recorded, err error) {
 	err = s.opt.Ledger.Unshipped(v.site.ID, q.key, func(seq uint64, p *consent.Proof) error {
-		r := warehouse.Recorded{Proof: *p, Seq: seq}
-		if q.before == (warehouse.Position{}) || older(r.Position(), q.before) {
-			page = append(page, r)
+		if r := s.asRecorded(p, seq); q.takes(&r) {
+			all = append(all, r)
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, false, err
+	return all, err
+}
+
+func (s *Server) shipped(v *view, q historyQuery) ([]warehouse.Recorded, error) {
+	if s.opt.Warehouse == nil {
+		return nil, errNoWarehouse()
 	}
 	ctx, cancel := asking()
 	defer cancel()
-	shipped, err := s.opt.Warehouse.History(ctx, v.site.ID, q.key, q.before, q.limit+1)
+	all, err := s.opt.Warehouse.History(ctx, v.site.ID, q.key, q.before, q.limit+1)
 	if err != nil {
-		return nil, false, warehouseError(err)
+		return nil, warehouseError(err)
 	}
-	page = append(page, shipped...)
-	slices.SortFunc(page, func(a, b warehouse.Recorded) int { return comparePositions(b.Position(), a.Position()) })
-	page = slices.CompactFunc(page, func(a, b warehouse.Recorded) bool { return a.Position() == b.Position() })
-	if more = len(page) > q.limit; more {
-		page = page[:q.limit]
+	return all, nil
+}
+
+// standing are the proofs that decide where the subject stands today, as far as the ledger holds them.
+func (s *Server) standing(v *view, q historyQuery) (all []warehouse.Recorded, err error) {
+	state, err := s.opt.Ledger.State(v.site.ID, q.key)
+	if err != nil {
+		return nil, err
 	}
-	return page, more, nil
+	for i := range state {
+		p, seq, err := s.opt.Ledger.Proof(state[i].Proof)
+		if errors.Is(err, ledger.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if r := s.asRecorded(p, seq); p.Site == v.site.ID && p.Personal.Subject == q.key && q.takes(&r) {
+			all = append(all, r)
+		}
+	}
+	return all, nil
+}
+
+// asRecorded is a proof of the ledger as the warehouse would have it.
+func (s *Server) asRecorded(p *consent.Proof, seq uint64) warehouse.Recorded {
+	return warehouse.Recorded{Proof: *p, Generation: s.opt.Ledger.Generation(consent.StreamProofs, seq), Seq: seq, Erased: p.Erased()}
+}
+
+// takes reports whether r comes before the place the page begins at.
+func (q *historyQuery) takes(r *warehouse.Recorded) bool {
+	return q.before == (warehouse.Position{}) || older(r.Position(), q.before)
 }
 
 func older(a, b warehouse.Position) bool { return comparePositions(a, b) < 0 }
 
 func comparePositions(a, b warehouse.Position) int {
-	return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Edge, b.Edge), cmp.Compare(a.Seq, b.Seq))
+	return cmp.Or(cmp.Compare(a.At, b.At), cmp.Compare(a.Edge, b.Edge), cmp.Compare(a.Generation, b.Generation), cmp.Compare(a.Seq, b.Seq))
 }
 
-// maxCursor in bytes: two numbers and the name of an edge.
+// maxCursor in bytes: three numbers and the name of an edge.
 const maxCursor = 256
 
 func encodeCursor(p warehouse.Position) string {
@@ -187,6 +249,7 @@ func encodeCursor(p warehouse.Position) string {
 
 func appendPosition(b []byte, p warehouse.Position) []byte {
 	b = strconv.AppendInt(b, int64(p.At), 10)
+	b = strconv.AppendUint(append(b, ' '), uint64(p.Generation), 10)
 	b = strconv.AppendUint(append(b, ' '), p.Seq, 10)
 	return append(append(b, ' '), p.Edge...)
 }
@@ -196,11 +259,13 @@ func decodeCursor(s string) (p warehouse.Position, ok bool) {
 	if err != nil {
 		return p, false
 	}
-	parts := strings.SplitN(string(raw), " ", 3)
-	if len(parts) != 3 {
+	parts := strings.SplitN(string(raw), " ", 4)
+	if len(parts) != 4 {
 		return p, false
 	}
 	at, err1 := strconv.ParseInt(parts[0], 10, 64)
-	seq, err2 := strconv.ParseUint(parts[1], 10, 64)
-	return warehouse.Position{At: consent.Millis(at), Seq: seq, Edge: parts[2]}, err1 == nil && err2 == nil && parts[2] != ""
+	generation, err2 := strconv.ParseUint(parts[1], 10, 32)
+	seq, err3 := strconv.ParseUint(parts[2], 10, 64)
+	p = warehouse.Position{At: consent.Millis(at), Place: consent.Place{Edge: parts[3], Generation: uint32(generation), Seq: seq}}
+	return p, errors.Join(err1, err2, err3) == nil && p.Edge != ""
 }

@@ -53,7 +53,8 @@ func (s *Server) findProof(v *view, id uuid.UUID) (*warehouse.Recorded, error) {
 	p, seq, err := s.opt.Ledger.Proof(id)
 	switch {
 	case err == nil && p.Site == v.site.ID:
-		return &warehouse.Recorded{Proof: *p, Seq: seq, Erased: p.Erased()}, nil
+		r := s.asRecorded(p, seq)
+		return &r, nil
 	case err == nil:
 		return nil, errUnknownProof()
 	case !errors.Is(err, ledger.ErrNotFound):
@@ -65,6 +66,9 @@ func (s *Server) findProof(v *view, id uuid.UUID) (*warehouse.Recorded, error) {
 	defer cancel()
 	r, err := s.opt.Warehouse.Proof(ctx, v.site.ID, id)
 	if errors.Is(err, warehouse.ErrNotFound) {
+		if len(s.gaps(consent.GapBacklog, consent.GapLost)) > 0 {
+			return nil, later(codeWarehouse, "the proof is not in ClickHouse, which may lack rows at the moment, see /readyz", 5, err)
+		}
 		return nil, errUnknownProof()
 	}
 	if err != nil {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,12 +24,21 @@ func (s *Server) rates(c *fiber.Ctx, v *view) error {
 	}
 	asked, cancel := asking()
 	defer cancel()
+	gaps := s.gaps()
 	r, err := s.opt.Warehouse.Rates(asked, q)
 	if err != nil {
 		return warehouseError(err)
 	}
-	finish(ctx, fasthttp.StatusOK, mimeJSON, appendRates(begin(ctx), q, r))
+	from, to := ratesRange(q)
+	gaps = slices.DeleteFunc(append(gaps, s.gaps()...), func(g consent.Gap) bool { return !g.Touches(from, to) })
+	b := appendIncomplete(appendRates(begin(ctx), q, r), gaps)
+	finish(ctx, fasthttp.StatusOK, mimeJSON, append(b, '}'))
 	return nil
+}
+
+// ratesRange is what q is about: whole hours.
+func ratesRange(q warehouse.RatesQuery) (from, to consent.Millis) {
+	return consent.ToMillis(q.From.UTC().Truncate(time.Hour)), consent.ToMillis(q.To.UTC().Add(time.Hour - 1).Truncate(time.Hour))
 }
 
 // defaultRange is what is answered about when nothing is said: the last thirty days.
@@ -101,13 +111,15 @@ func dimensions(s string) []warehouse.Dimension {
 	return by
 }
 
+// appendRates leaves the brace open.
 func appendRates(b []byte, q warehouse.RatesQuery, r *warehouse.Rates) []byte {
+	from, to := ratesRange(q)
 	b = append(b, `{"site":"`...)
 	b = append(b, q.Site...)
 	b = append(b, `","from":`...)
-	b = consent.AppendMillis(b, consent.ToMillis(q.From.UTC().Truncate(time.Hour)))
+	b = consent.AppendMillis(b, from)
 	b = append(b, `,"to":`...)
-	b = consent.AppendMillis(b, consent.ToMillis(q.To.UTC().Add(time.Hour-1).Truncate(time.Hour)))
+	b = consent.AppendMillis(b, to)
 	b = append(b, `,"by":[`...)
 	for i, d := range q.By {
 		if i > 0 {
@@ -123,7 +135,7 @@ func appendRates(b []byte, q warehouse.RatesQuery, r *warehouse.Rates) []byte {
 		b = appendRate(b, q.By, &r.Rows[i])
 	}
 	b = append(b, `],"truncated":`...)
-	return append(strconv.AppendBool(b, r.Truncated), '}')
+	return strconv.AppendBool(b, r.Truncated)
 }
 
 func appendRate(b []byte, by []warehouse.Dimension, r *warehouse.Rate) []byte {

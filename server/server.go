@@ -99,6 +99,7 @@ type Ledger interface {
 	Note(space string, key []byte) ([]byte, error)
 	Notes(space string, from []byte, fn func(key, value []byte) error) error
 	Unshipped(site string, key consent.SubjectKey, fn func(seq uint64, p *consent.Proof) error) error
+	Generation(s consent.Stream, seq uint64) uint32 // of the log, in which seq was written
 }
 
 // Sites finds configurations; *site.Registry is one. A reload makes a new *site.Site.
@@ -128,12 +129,15 @@ type Check struct {
 // Options of New. Ledger, Sites, Tokens, Seal, Links and PublicURL are required.
 type Options struct {
 	Ledger    Ledger
-	Warehouse Warehouse // nil: history and rates answer warehouse_unavailable
-	Sites     Sites
-	Tokens    Tokens
-	Seal      Sealer
-	Links     *link.Ring // makes and opens the secrets in addresses
-	Mail      Mailer     // nil: forms with double opt-in answer mail_unavailable
+	Warehouse Warehouse // nil: rates answer warehouse_unavailable, history and export what the ledger holds
+
+	// Gaps says what the warehouse is known to lack; nil: nothing. It is called with every answer that rests on it.
+	Gaps   func() []consent.Gap
+	Sites  Sites
+	Tokens Tokens
+	Seal   Sealer
+	Links  *link.Ring // makes and opens the secrets in addresses
+	Mail   Mailer     // nil: forms with double opt-in answer mail_unavailable
 
 	// PublicURL is how people reach this server: https://consent.shop.example, without a slash at the end. Links in
 	// mails begin with it.

@@ -285,10 +285,13 @@ func TestWithoutAWarehouse(t *testing.T) {
 			if r := k.do("GET", "/v1/sites/demo/proofs/"+field[string](t, body, "id"), "", k.bearer("proofs")); r.status != 200 {
 				t.Fatal(r.body)
 			}
+			seen := k.do("POST", "/v1/sites/demo/history", `{"subject":{"device":"`+field[string](t, body, "subject", "device")+`"}}`, asJSON, k.bearer("proofs"))
+			if seen.status != 200 || strings.Count(seen.body, `"seq":`) != 1 || !strings.HasSuffix(seen.body, `],"incomplete":{"reason":"warehouse_away"}}`) {
+				t.Errorf("history: %d %s", seen.status, seen.body)
+			}
 			for path, r := range map[string]reply{
-				"history": k.do("POST", "/v1/sites/demo/history", `{"subject":{"email":"a@b.fr"}}`, asJSON, k.bearer("proofs")),
-				"rates":   k.do("GET", "/v1/sites/demo/rates", "", k.bearer("rates")),
-				"proof":   k.do("GET", "/v1/sites/demo/proofs/"+v7At(time.Now()), "", k.bearer("proofs")),
+				"rates": k.do("GET", "/v1/sites/demo/rates", "", k.bearer("rates")),
+				"proof": k.do("GET", "/v1/sites/demo/proofs/"+v7At(time.Now()), "", k.bearer("proofs")),
 			} {
 				if code, _ := r.problem(t); r.status != 503 || code != "warehouse_unavailable" || r.header.Get("Retry-After") == "" {
 					t.Errorf("%s: %d %s", path, r.status, r.body)

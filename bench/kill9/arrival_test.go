@@ -31,7 +31,7 @@ func opened(t *testing.T) (*warehouse.Warehouse, string) {
 
 func send(t *testing.T, w *warehouse.Warehouse, proofs []*consent.Proof, first, end int) {
 	t.Helper()
-	if err := w.SendProofs(t.Context(), uint64(first), proofs[first:end]); err != nil {
+	if err := w.SendProofs(t.Context(), consent.Place{Edge: "e1", Generation: consent.FirstGeneration, Seq: uint64(first)}, proofs[first:end]); err != nil {
 		t.Error(err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"github.com/goccy/go-yaml"
@@ -36,10 +37,16 @@ type warehouseFlags struct {
 	EngineLib  string `help:"libchdb.so of the embedded ClickHouse." unset:"beside the program, or storage/engine/node_modules" env:"CONSENTD_ENGINE_LIB" type:"path" placeholder:"FILE"`
 }
 
+// drainFlags says how shipping to it goes.
+type drainFlags struct {
+	KeepShipped time.Duration `help:"How long after it was recorded a choice that ClickHouse has stays in the ledger too: what ClickHouse loses within that time is sent again by itself." default:"168h" env:"CONSENTD_KEEP_SHIPPED" placeholder:"DURATION"`
+}
+
 // nodeFlags is the configuration of a running edge.
 type nodeFlags struct {
 	dataFlags
 	warehouseFlags
+	drainFlags
 	Edge           string   `help:"Name of this edge in every proof; fixed by the first start on a data directory." default:"e1" env:"CONSENTD_EDGE" placeholder:"NAME"`
 	Admin          string   `help:"Address of /metrics, /readyz, /preview and pprof, open to whoever reaches it, and of erasing, backups and mails, which ask for a token. Keep it private." default:"127.0.0.1:9090" env:"CONSENTD_ADMIN" placeholder:"HOST:PORT"`
 	AdminHosts     []string `help:"Names the admin address is asked for by, like consentd.internal, besides localhost, loopback addresses and the one it listens on. Others are refused." unset:"none besides the host in --admin" env:"CONSENTD_ADMIN_HOSTS" placeholder:"NAME"`

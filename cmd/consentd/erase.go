@@ -114,7 +114,7 @@ func (e *erasure) shipped(ctx context.Context) error {
 		c, err := e.n.ledger.Cursor(consent.StreamProofs)
 		if err != nil || c.Next >= e.here.Before {
 			tick.Stop()
-			return err
+			return errors.Join(err, e.n.drain.Settle(ctx)) // what is being sent again was read before, too
 		}
 		if err := e.n.drain.Health(); err != nil {
 			return err

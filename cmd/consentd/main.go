@@ -27,6 +27,7 @@
 //	sql.go      consentd sql
 //	erase.go    consentd erase, and the server's part of it
 //	backup.go   consentd backup, and the server's part of it
+//	resend.go   consentd resend, and the server's part of it
 //
 // # Why kong
 //
@@ -66,6 +67,7 @@ type cli struct {
 	Mail     mailCmd     `cmd:"" help:"Say how the confirmation mails of the running server are doing; try again those it gave up."`
 	Erase    eraseCmd    `cmd:"" help:"Have the running server forget a person, everywhere. Exits 1 until nothing is left."`
 	Sql      sqlCmd      `cmd:"" name:"sql" help:"Run one reading statement against the ClickHouse in use, also while the server runs."`
+	Resend   resendCmd   `cmd:"" help:"Have the running server send again what ClickHouse has lost. Exits 1 when something stays missing."`
 	Backup   backupCmd   `cmd:"" help:"Have the running server write a copy of its ledger."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 

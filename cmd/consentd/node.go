@@ -21,6 +21,7 @@ import (
 	"github.com/consentd/consentd/storage/evidence"
 	"github.com/consentd/consentd/storage/ledger"
 	"github.com/consentd/consentd/storage/warehouse"
+	"github.com/google/uuid"
 	"github.com/oschwald/maxminddb-golang/v2"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -301,9 +302,18 @@ func (n *node) openWarehouse(ctx context.Context) error {
 		return fmt.Errorf("--clickhouse: %w", err)
 	}
 	n.later("the connections to ClickHouse", n.warehouse.Close)
-	n.drain = drain.New(drain.Options{Ledger: n.ledger, Warehouse: n.warehouse, Log: n.log, Metrics: n.registry})
+	n.drain = drain.New(drain.Options{Ledger: n.ledger, Warehouse: n.warehouse, KeepShipped: n.flags.KeepShipped,
+		Predecessors: predecessors(n.ledger.Generations()), Log: n.log, Metrics: n.registry})
 	n.work("shipping", n.drain.Run)
 	return nil
+}
+
+// predecessors are the instances a ledger was made from: it may ship under the name they shipped under.
+func predecessors(all []ledger.Generation) (instances []uuid.UUID) {
+	for _, g := range all[:len(all)-1] {
+		instances = append(instances, g.Instance)
+	}
+	return instances
 }
 
 func (n *node) startEngine(ctx context.Context) (url string, err error) {
@@ -343,7 +353,7 @@ func (n *node) openServer() error {
 	o := server.Options{Ledger: n.ledger, Sites: n.sites, Tokens: n.tokens, Seal: n.seal, Links: n.links, Mail: n.mail, PublicURL: base, Evidence: n.keeper, Receipts: n.receipts, Pictures: n.picture, Country: country, TrustedProxies: proxies,
 		Checks: n.checks(), Version: versionString(), Log: n.log, AccessLog: n.flags.AccessLog, Metrics: n.registry}
 	if n.warehouse != nil {
-		o.Warehouse = n.warehouse
+		o.Warehouse, o.Gaps = n.warehouse, n.drain.Gaps
 	}
 	s, err := server.New(o)
 	if err != nil {
@@ -396,6 +406,7 @@ func (n *node) countries() (func(netip.Addr) string, error) {
 func (n *node) checks() []server.Check {
 	all := []server.Check{
 		{Name: "ledger", Essential: true, Do: func(context.Context) error { return n.ledger.Health() }},
+		{Name: "data", Do: func(context.Context) error { return n.ledger.Degraded() }},
 		{Name: "sites", Do: func(context.Context) error { return siteErrors(n.sites.Problems()) }},
 		{Name: "tokens", Do: func(context.Context) error { return n.tokens.Err() }},
 		{Name: "log", Do: func(context.Context) error { return n.keeper.Health() }},
@@ -410,7 +421,9 @@ func (n *node) checks() []server.Check {
 		}})
 	}
 	if n.drain != nil {
-		all = append(all, server.Check{Name: "drain", Do: func(context.Context) error { return n.drain.Health() }})
+		all = append(all, server.Check{Name: "drain", Do: func(context.Context) error { return n.drain.Health() }},
+			server.Check{Name: "rows", Do: func(context.Context) error { return n.drain.Rows() }},
+			server.Check{Name: "clock", Do: func(context.Context) error { return n.drain.Clock() }})
 	}
 	return all
 }

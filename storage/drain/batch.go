@@ -22,10 +22,11 @@ var errStop = errors.New("stop")
 type lane[T any] struct {
 	parse func([]byte) (T, error)
 	at    func(T) consent.Millis
-	send  func(ctx context.Context, first uint64, rows []T) error
+	send  func(ctx context.Context, from consent.Place, rows []T) error
+	erase func(T) // takes the personal part off; nil: there is none
 }
 
-func (l lane[T]) read(ledger Ledger, s consent.Stream, first, end uint64) (*batch, error) {
+func (l lane[T]) read(ledger Ledger, s consent.Stream, first, end uint64, bare map[uint64]bool) (*batch, error) {
 	rows := make([]T, 0, end-first)
 	b := &batch{first: first}
 	err := ledger.Scan(s, first, end, func(seq uint64, raw []byte) error {
@@ -36,6 +37,9 @@ func (l lane[T]) read(ledger Ledger, s consent.Stream, first, end uint64) (*batc
 		if err != nil {
 			b.damaged = true
 			return errStop
+		}
+		if bare[seq] && l.erase != nil {
+			l.erase(row)
 		}
 		rows = append(rows, row)
 		return nil
@@ -50,24 +54,30 @@ func (l lane[T]) read(ledger Ledger, s consent.Stream, first, end uint64) (*batc
 	if len(rows) > 0 {
 		b.oldest = l.at(rows[0])
 	}
-	b.send = func(ctx context.Context) error { return l.send(ctx, first, rows) }
+	from := consent.Place{Edge: ledger.Edge(), Generation: ledger.Generation(s, first), Seq: first}
+	b.send = func(ctx context.Context) error { return l.send(ctx, from, rows) }
 	return b, nil
 }
 
-type reader func(first, end uint64) (*batch, error)
+// reader decodes [first, end); rows in bare lose their personal part.
+type reader func(first, end uint64, bare map[uint64]bool) (*batch, error)
 
 // reader picks the lane of a stream.
 func (d *Drain) reader(s consent.Stream) reader {
-	l, w := d.opt.Ledger, d.opt.Warehouse
+	w := d.opt.Warehouse
 	switch s {
 	case consent.StreamPrompts:
-		lane := lane[*consent.Prompt]{consent.ParsePrompt, func(p *consent.Prompt) consent.Millis { return p.ShownAt }, w.SendPrompts}
-		return func(first, end uint64) (*batch, error) { return lane.read(l, s, first, end) }
+		return readerOf(d, s, lane[*consent.Prompt]{parse: consent.ParsePrompt, at: func(p *consent.Prompt) consent.Millis { return p.ShownAt }, send: w.SendPrompts})
 	case consent.StreamWordings:
-		lane := lane[*consent.Publication]{consent.ParsePublication, func(p *consent.Publication) consent.Millis { return p.PublishedAt }, w.SendWordings}
-		return func(first, end uint64) (*batch, error) { return lane.read(l, s, first, end) }
+		return readerOf(d, s, lane[*consent.Publication]{parse: consent.ParsePublication, at: func(p *consent.Publication) consent.Millis { return p.PublishedAt }, send: w.SendWordings})
 	default:
-		lane := lane[*consent.Proof]{consent.ParseProof, func(p *consent.Proof) consent.Millis { return p.RecordedAt }, w.SendProofs}
-		return func(first, end uint64) (*batch, error) { return lane.read(l, s, first, end) }
+		return readerOf(d, s, lane[*consent.Proof]{parse: consent.ParseProof, at: func(p *consent.Proof) consent.Millis { return p.RecordedAt }, send: w.SendProofs,
+			erase: (*consent.Proof).Erase})
+	}
+}
+
+func readerOf[T any](d *Drain, s consent.Stream, l lane[T]) reader {
+	return func(first, end uint64, bare map[uint64]bool) (*batch, error) {
+		return l.read(d.opt.Ledger, s, first, end, bare)
 	}
 }

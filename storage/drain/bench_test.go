@@ -20,8 +20,8 @@ type aged struct {
 	ages []time.Duration
 }
 
-func (a *aged) SendProofs(ctx context.Context, first uint64, proofs []*consent.Proof) error {
-	err := a.Warehouse.SendProofs(ctx, first, proofs)
+func (a *aged) SendProofs(ctx context.Context, from consent.Place, proofs []*consent.Proof) error {
+	err := a.Warehouse.SendProofs(ctx, from, proofs)
 	now := time.Now()
 	if err == nil {
 		a.mu.Lock()

@@ -11,32 +11,43 @@
 // A row the warehouse refuses for good is found by halving its batch, noted in the ledger and passed by: one
 // bad row holds up nothing behind it.
 //
+// What the warehouse has acknowledged and lost all the same (ClickHouse does not fsync inserts, disks die, backups are
+// older than what they replace) is found by counting what it holds, whenever it was away and once an hour, and sent
+// again as far as the ledger still has it: shipped entries stay there for Options.KeepShipped, and longer until they have
+// been counted. What nobody has any more is counted and said, in Rows and in Gaps.
+//
+// Nothing is sent before the name of the edge is claimed, and no longer once another instance has it.
+//
 // # What it does not do
 //
-// It promises no order between streams (a prompt may arrive before its wording), and it cannot notice that
-// the warehouse lost what it had acknowledged: ClickHouse does not fsync inserts. For that, shipped entries
-// stay in the ledger for Options.Grace, and Rewind sends them again:
-//
-//	after a power cut or a restored backup of ClickHouse, d.Rewind(ctx, stream, ledger.First(stream))
-//
-// counts nothing twice; what was there stays, what was missing returns. Rewinding also brings back personal
-// rows erased in the warehouse since: repeat those erasures.
+// It promises no order between streams (a prompt may arrive before its wording). It does not notice rows that were changed
+// in place, nor personal parts that are missing of entries the ledger has let go of: those may have been erased. A
+// personal part that somebody deletes with a statement of their own, while the ledger still holds it, counts as lost
+// and returns: erasing is Erase of the ledger and of the warehouse.
 //
 // # Files
 //
-//	drain.go    Options, Run, Health
-//	stream.go   one stream: range, send, confirm, again
-//	batch.go    a range of the ledger decoded into rows
-//	trim.go     shipped entries forgotten after their grace
-//	rewind.go   sending again
-//	metrics.go  backlog, freshness, rows, batches
-//	backoff.go  how long to wait after a failure
+//	drain.go     Options, Run, Health
+//	stream.go    one stream: range, send, confirm, again
+//	batch.go     a range of the ledger decoded into rows
+//	connect.go   before the first row: the schema and the name of the edge
+//	audit.go     what the warehouse holds, compared with what was shipped
+//	refill.go    sending again what it lost, or what it is told to
+//	probe.go     is it there, is its clock right, is it still the same
+//	complete.go  what is known to be missing: Gaps, Rows
+//	trim.go      shipped entries forgotten once they are old enough
+//	metrics.go   backlog, freshness, rows, batches, losses
+//	backoff.go   how long to wait after a failure
 //
 // # Why
 //
 // One cursor per stream and one batch in flight: order makes the cursor a single number and the queue easy
 // to reason about, and one connection already carries ten times the rate we are made for. Parallel ranges
 // would need a set of ranges to be durable; worth it only when one edge records 100,000 proofs a second.
+//
+// What is sent again is not queued behind or before new rows but sent beside them, so that a repair of days does not hold
+// up the last minute. Its ranges are not persisted: equal rows collapse in the warehouse whatever batch they come in, and
+// what a crash interrupts the count at the next start finds again.
 package drain
 
 import (
@@ -45,9 +56,11 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/consentd/consentd/storage/consent"
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -62,6 +75,11 @@ type Ledger interface {
 	SetAside(a consent.SetAside) error                   // durable before it returns
 	SetAsides() ([]consent.SetAside, error)
 	Trim(s consent.Stream, before uint64) error
+
+	Edge() string
+	Instance() uuid.UUID                            // of this ledger, whatever it was copied from
+	Generation(s consent.Stream, seq uint64) uint32 // in which seq was written, or would be; never falls
+	Suspend(reason error)                           // writes are refused until the next start
 }
 
 // Warehouse is what the drain needs of storage/warehouse. Rows that are sent again, in the same batch or another,
@@ -70,9 +88,22 @@ type Ledger interface {
 // error is retried.
 type Warehouse interface {
 	Migrate(ctx context.Context) error
-	SendProofs(ctx context.Context, first uint64, proofs []*consent.Proof) error
-	SendPrompts(ctx context.Context, first uint64, prompts []*consent.Prompt) error
-	SendWordings(ctx context.Context, first uint64, pubs []*consent.Publication) error
+	SendProofs(ctx context.Context, from consent.Place, proofs []*consent.Proof) error
+	SendPrompts(ctx context.Context, from consent.Place, prompts []*consent.Prompt) error
+	SendWordings(ctx context.Context, from consent.Place, pubs []*consent.Publication) error
+
+	// Claim takes or renews the name of an edge; it gives another who holds it.
+	Claim(ctx context.Context, c consent.Claim, at consent.Millis) (*consent.Holder, error)
+	// Probe asks for a sign of life, within ctx whatever the server does.
+	Probe(ctx context.Context, edge string) (*consent.Pulse, error)
+
+	// Held counts the different seqs of r there are, by bucket. Highest is the seq after the highest. StreamWordings has no
+	// seqs: Published says of each publication whether it is there.
+	Held(ctx context.Context, s consent.Stream, r consent.Rows, without []uint64) (map[uint64]consent.Held, error)
+	Highest(ctx context.Context, s consent.Stream, edge string, generation uint32) (uint64, error)
+	Published(ctx context.Context) (has func(*consent.Publication) bool, err error)
+	// ErasedHere lists the seqs of r whose personal part was erased in the warehouse.
+	ErasedHere(ctx context.Context, r consent.Rows) (map[uint64]bool, error)
 }
 
 // Options of New. Ledger and Warehouse are needed.
@@ -88,8 +119,19 @@ type Options struct {
 	// larger batch no longer raises the rate. Wordings are documents: 200.
 	BatchRows int
 
-	// Grace is how long after it was recorded a shipped entry stays in the ledger. Default 24 h.
-	Grace time.Duration
+	// KeepShipped is how long after it was recorded a shipped entry stays in the ledger, to be sent again when the
+	// warehouse loses it. Default 168 h.
+	KeepShipped time.Duration
+
+	// Predecessors are the instances of the earlier generations of the ledger: it may take the edge's name from them.
+	Predecessors []uuid.UUID
+
+	// AuditEvery is how often what the warehouse holds is counted while nothing seems wrong. Default 1 h.
+	AuditEvery time.Duration
+
+	// ProbeEvery and ProbeTimeout bound how long a warehouse that hangs goes unnoticed: at most their sum. Defaults 2 s
+	// and 4 s.
+	ProbeEvery, ProbeTimeout time.Duration
 
 	// MinBackoff and MaxBackoff bound the wait after a failure. Defaults 100 ms and 10 s.
 	MinBackoff, MaxBackoff time.Duration
@@ -106,8 +148,17 @@ func (o *Options) setDefaults() {
 	if o.BatchRows == 0 {
 		o.BatchRows = 50_000
 	}
-	if o.Grace == 0 {
-		o.Grace = 24 * time.Hour
+	if o.KeepShipped == 0 {
+		o.KeepShipped = 7 * 24 * time.Hour
+	}
+	if o.AuditEvery == 0 {
+		o.AuditEvery = time.Hour
+	}
+	if o.ProbeEvery == 0 {
+		o.ProbeEvery = 2 * time.Second
+	}
+	if o.ProbeTimeout == 0 {
+		o.ProbeTimeout = 4 * time.Second
 	}
 	if o.MinBackoff == 0 {
 		o.MinBackoff = 100 * time.Millisecond
@@ -132,7 +183,17 @@ type Drain struct {
 	streams []*stream
 	metrics *metrics
 
-	migrating sync.Mutex // one Migrate at a time
+	connecting sync.Mutex    // one at a time makes the schema and claims the name
+	connected  atomic.Bool   // that was done since the last failure
+	lost       chan struct{} // a probe asks to connect
+	due        chan bool     // an audit is to be made; true: of everything
+	refused    atomic.Pointer[refusal]
+	refusals   atomic.Int32 // in a row
+
+	auditing sync.Mutex // held by who compares and sends again
+	sending  sync.Mutex // held while a batch is read and sent again
+	pulse    pulse
+	known    known
 }
 
 // ErrGap means that entries the warehouse has not confirmed are no longer in the ledger: they were trimmed, or
@@ -142,7 +203,7 @@ var ErrGap = errors.New("drain: entries that were never shipped are missing from
 // New prepares a drain and registers its metrics.
 func New(o Options) *Drain {
 	o.setDefaults()
-	d := &Drain{opt: o}
+	d := &Drain{opt: o, lost: make(chan struct{}, 1), due: make(chan bool, 1)}
 	for _, s := range consent.Streams() {
 		d.streams = append(d.streams, newStream(d, s))
 	}
@@ -158,7 +219,7 @@ func (d *Drain) Run(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	failures := make(chan error, len(d.streams)+1)
+	failures := make(chan error, len(d.streams)+4)
 	var wg sync.WaitGroup
 	start := func(what string, f func(context.Context) error) {
 		wg.Go(func() {
@@ -172,6 +233,9 @@ func (d *Drain) Run(ctx context.Context) error {
 		start("draining "+s.name, s.run)
 	}
 	start("trimming the ledger", d.trimLoop)
+	start("comparing with the warehouse", d.auditLoop)
+	start("watching the warehouse", d.probeLoop)
+	start("connecting to the warehouse", d.connectLoop)
 	wg.Wait()
 	close(failures)
 	return <-failures // the first; nil when there is none
@@ -191,17 +255,6 @@ func (d *Drain) announceSetAsides() error {
 	return nil
 }
 
-// migrate applies the schema; streams that failed call it before they try again, so that a warehouse that
-// was replaced by an empty one gets its tables.
-func (d *Drain) migrate(ctx context.Context) error {
-	d.migrating.Lock()
-	defer d.migrating.Unlock()
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return d.opt.Warehouse.Migrate(ctx)
-}
-
 // Backlog is how many durable entries of s the warehouse has not confirmed.
 func (d *Drain) Backlog(s consent.Stream) uint64 {
 	next, shipped := d.opt.Ledger.Next(s), d.streams[s].shipped.Load()
@@ -211,10 +264,13 @@ func (d *Drain) Backlog(s consent.Stream) uint64 {
 	return next - shipped
 }
 
-// Health is nil while the warehouse takes what it is sent (or nothing was sent yet), else what is wrong, with
-// the backlog: fit for an operator's eyes.
+// Health is nil while the warehouse answers and takes what it is sent, else what is wrong, with the backlog: fit for an
+// operator's eyes. What it has lost is told by Rows.
 func (d *Drain) Health() error {
-	var errs []error
+	if r := d.refused.Load(); r != nil {
+		return r
+	}
+	errs := []error{d.pulse.health()}
 	for _, s := range d.streams {
 		if err := s.health(); err != nil {
 			errs = append(errs, err)

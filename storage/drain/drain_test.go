@@ -89,6 +89,12 @@ func (r *rig) options(w drain.Warehouse) drain.Options {
 		MinBackoff: 5 * time.Millisecond, MaxBackoff: 100 * time.Millisecond, Log: slog.New(slog.NewTextHandler(&r.log, nil)), Metrics: r.metrics}
 }
 
+// metricsAgain is a registry for another drain of the rig.
+func (r *rig) metricsAgain() *prometheus.Registry {
+	r.metrics = prometheus.NewRegistry()
+	return r.metrics
+}
+
 // run runs d until the test or the returned function ends it; Run's error fails the test.
 func (r *rig) run(d *drain.Drain) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -179,6 +185,20 @@ func (r *rig) shipped(d *drain.Drain) {
 		}
 		return d.Health() == nil
 	})
+}
+
+// compared waits until what the warehouse holds was compared and what it lacked is there.
+func (r *rig) compared(d *drain.Drain) {
+	r.t.Helper()
+	if err := d.Compare(context.Background()); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// whole waits until nothing is known to be missing.
+func (r *rig) whole(d *drain.Drain) {
+	r.t.Helper()
+	storagetest.Eventually(r.t, time.Minute, "the warehouse has everything", func() bool { return len(d.Gaps()) == 0 && d.Health() == nil && d.Rows() == nil })
 }
 
 // exact holds the warehouse against what was acknowledged: every proof once in the view and once in the

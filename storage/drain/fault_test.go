@@ -155,11 +155,11 @@ type listing struct {
 	ranges []string
 }
 
-func (l *listing) SendProofs(ctx context.Context, first uint64, proofs []*consent.Proof) error {
+func (l *listing) SendProofs(ctx context.Context, from consent.Place, proofs []*consent.Proof) error {
 	l.mu.Lock()
-	l.ranges = append(l.ranges, fmt.Sprintf("%d-%d", first, first+uint64(len(proofs))-1))
+	l.ranges = append(l.ranges, fmt.Sprintf("%d-%d", from.Seq, from.Seq+uint64(len(proofs))-1))
 	l.mu.Unlock()
-	return l.Warehouse.SendProofs(ctx, first, proofs)
+	return l.Warehouse.SendProofs(ctx, from, proofs)
 }
 
 func TestABatchSentTwiceIsCountedOnce(t *testing.T) {

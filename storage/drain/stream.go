@@ -25,13 +25,12 @@ type stream struct {
 	ready   bool           // the schema was applied since the last failure
 	pause   backoff
 
-	shipped atomic.Uint64 // cursor.Next, for metrics
+	shipped atomic.Uint64 // cursor.Next, for others
+	counted atomic.Uint64 // everything before it was shipped, and found in the warehouse or lost for good
 
-	mu        sync.Mutex // covers what follows
-	problem   error      // of the last attempt
-	since     time.Time  // of the first failure in a row
-	interrupt context.CancelFunc
-	rewind    *rewind // asked for, not yet applied
+	mu      sync.Mutex // covers what follows
+	problem error      // of the last attempt
+	since   time.Time  // of the first failure in a row
 }
 
 func newStream(d *Drain, id consent.Stream) *stream {
@@ -62,42 +61,37 @@ func (s *stream) run(ctx context.Context) error {
 	return nil
 }
 
-// step does one thing: a rewind, the wait for a schema, or one batch. Errors are the ledger's.
+// step does one thing: the wait for a warehouse that takes our rows, or one batch. Errors are the ledger's.
 func (s *stream) step(ctx context.Context) error {
-	idle, done := s.interruptible(ctx)
-	defer done()
-	if err := s.applyRewind(); err != nil {
-		return err
-	}
-	if !s.ready {
-		if err := s.d.migrate(ctx); ctx.Err() != nil {
+	if !s.ready || s.d.refused.Load() != nil {
+		if err := s.d.connect(ctx); ctx.Err() != nil {
 			return nil
 		} else if err != nil {
-			s.failed(idle, fmt.Errorf("applying the schema: %w", err))
+			s.failed(ctx, err)
 			return nil
 		}
 		s.ready = true
 		s.succeeded()
 	}
-	b, err := s.next(ctx, idle)
-	if err != nil || b == nil {
+	b, err := s.next(ctx)
+	if err != nil || b == nil || s.d.refused.Load() != nil {
 		return err
 	}
-	return s.ship(ctx, idle, b)
+	return s.ship(ctx, b)
 }
 
-// next returns the batch to send, its range durable in the ledger; nil when it was interrupted.
-func (s *stream) next(ctx, idle context.Context) (*batch, error) {
+// next returns the batch to send, its range durable in the ledger; nil when ctx ends.
+func (s *stream) next(ctx context.Context) (*batch, error) {
 	if s.cursor.Next < s.cursor.End { // a range was fixed before, maybe sent
 		return s.take(s.cursor.End)
 	}
-	if err := s.await(idle, s.cursor.Next); err != nil || idle.Err() != nil {
+	if err := s.await(ctx, s.cursor.Next); err != nil || ctx.Err() != nil {
 		return nil, err
 	}
-	if err := s.linger(idle); err != nil || idle.Err() != nil {
+	if err := s.linger(ctx); err != nil || ctx.Err() != nil {
 		return nil, err
 	}
-	end := min(s.d.opt.Ledger.Next(s.id), s.cursor.Next+s.most)
+	end := s.cut(s.cursor.Next, min(s.d.opt.Ledger.Next(s.id), s.cursor.Next+s.most))
 	if s.suspect > s.cursor.Next {
 		end = min(end, s.suspect)
 	}
@@ -107,18 +101,18 @@ func (s *stream) next(ctx, idle context.Context) (*batch, error) {
 	return s.take(end)
 }
 
-// await waits until entry seq is durable; nil also when idle ends.
-func (s *stream) await(idle context.Context, seq uint64) error {
-	err := s.d.opt.Ledger.Wait(idle, s.id, seq)
-	if idle.Err() != nil {
+// await waits until entry seq is durable; nil also when ctx ends.
+func (s *stream) await(ctx context.Context, seq uint64) error {
+	err := s.d.opt.Ledger.Wait(ctx, s.id, seq)
+	if ctx.Err() != nil {
 		return nil
 	}
 	return err
 }
 
 // linger lets a batch fill up.
-func (s *stream) linger(idle context.Context) error {
-	ctx, cancel := context.WithTimeout(idle, s.d.opt.Linger)
+func (s *stream) linger(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, s.d.opt.Linger)
 	defer cancel()
 	return s.await(ctx, s.cursor.Next+s.most-1)
 }
@@ -131,11 +125,11 @@ func (s *stream) take(end uint64) (*batch, error) {
 			return b, err
 		}
 	}
-	return s.read(s.cursor.Next, end)
+	return s.read(s.cursor.Next, end, nil)
 }
 
 // ship sends b until it is in, refused, or ctx ends. The range was saved by next.
-func (s *stream) ship(ctx, idle context.Context, b *batch) error {
+func (s *stream) ship(ctx context.Context, b *batch) error {
 	if b.damaged {
 		return s.damaged(b)
 	}
@@ -152,15 +146,19 @@ func (s *stream) ship(ctx, idle context.Context, b *batch) error {
 	}
 	s.d.metrics.batches.WithLabelValues(s.name, "failed").Inc()
 	s.ready = false
-	s.failed(idle, err)
+	s.d.away()
+	s.failed(ctx, err)
 	return nil
 }
+
+// cut ends a batch where a generation ends: one batch is of one.
+func (s *stream) cut(first, end uint64) uint64 { return s.generationFrom(first, end).End }
 
 // decodeAhead starts on the next full batch while this one is being sent. A batch that is not full gains
 // nothing, and its range would be fixed too early.
 func (s *stream) decodeAhead(first uint64) {
 	end := first + s.most
-	if s.ahead != nil || s.suspect > first || s.d.opt.Ledger.Next(s.id) < end {
+	if s.ahead != nil || s.suspect > first || s.d.opt.Ledger.Next(s.id) < end || s.cut(first, end) != end {
 		return
 	}
 	s.ahead = newPrefetch(s.read, first, end)
@@ -214,14 +212,22 @@ func (s *stream) damaged(b *batch) error {
 // setAside notes one row and goes on behind it. why is free of personal data: warehouse errors name codes,
 // not values.
 func (s *stream) setAside(seq uint64, why error) error {
+	if err := s.note(seq, why); err != nil {
+		return err
+	}
+	s.succeeded() // the warehouse is up: it answered
+	return s.save(consent.Cursor{Next: seq + 1, End: seq + 1})
+}
+
+// note puts a row aside in the ledger.
+func (s *stream) note(seq uint64, why error) error {
 	now := s.d.opt.Clock()
 	if err := s.d.opt.Ledger.SetAside(consent.SetAside{Stream: s.id, Seq: seq, At: consent.ToMillis(now), Why: why.Error()}); err != nil {
 		return err
 	}
 	s.d.metrics.setAside.Inc()
 	s.d.opt.Log.Error("the warehouse refuses a row for good; it stays in the ledger, set aside", "stream", s.name, "seq", seq, "why", why)
-	s.succeeded() // the warehouse is up: it answered
-	return s.save(consent.Cursor{Next: seq + 1, End: seq + 1})
+	return nil
 }
 
 func poisonous(err error) bool {
@@ -230,7 +236,7 @@ func poisonous(err error) bool {
 }
 
 // failed notes the failure and waits before the next attempt.
-func (s *stream) failed(idle context.Context, err error) {
+func (s *stream) failed(ctx context.Context, err error) {
 	wait := s.pause.next()
 	s.mu.Lock()
 	first := s.problem == nil
@@ -246,7 +252,7 @@ func (s *stream) failed(idle context.Context, err error) {
 	defer t.Stop()
 	select {
 	case <-t.C:
-	case <-idle.Done():
+	case <-ctx.Done():
 	}
 }
 
@@ -281,7 +287,7 @@ func newPrefetch(read reader, first, end uint64) *prefetch {
 	p := &prefetch{first: first, end: end, done: make(chan struct{})}
 	go func() {
 		defer close(p.done)
-		p.b, p.err = read(first, end)
+		p.b, p.err = read(first, end, nil)
 	}()
 	return p
 }

@@ -13,11 +13,12 @@ func TestOnlyShippedAndAgedEntriesAreTrimmed(t *testing.T) {
 	r := newRig(t)
 	var ahead atomic.Int64 // of the drain's clock
 	o := r.options(r.warehouse(nil))
-	o.Clock = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	o.Clock, o.KeepShipped = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }, 24*time.Hour
 	d := drain.New(o)
 	stop := r.run(d)
 	r.append(2000)
 	r.shipped(d)
+	r.compared(d)
 	first := func() uint64 { return r.ledger.First(consent.StreamProofs) }
 	var marks drain.Marks
 	trim := func() {
@@ -44,6 +45,7 @@ func TestOnlyShippedAndAgedEntriesAreTrimmed(t *testing.T) {
 	d = drain.New(o)
 	r.run(d)
 	r.shipped(d)
+	r.compared(d)
 	marks = drain.Marks{}
 	was := first()
 	trim() // shipped a moment ago, however old
@@ -61,11 +63,12 @@ func TestARowSetAsideDoesNotStopTrimming(t *testing.T) {
 	r := newRig(t)
 	var ahead atomic.Int64
 	o := r.options(r.warehouse(nil))
-	o.Clock = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	o.Clock, o.KeepShipped = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }, 24*time.Hour
 	d := drain.New(o)
 	r.run(d)
 	r.append(3000)
 	r.shipped(d)
+	r.compared(d)
 	if err := r.ledger.SetAside(consent.SetAside{Stream: consent.StreamProofs, Seq: 300, Why: "test"}); err != nil {
 		t.Fatal(err)
 	}

@@ -30,10 +30,10 @@ type Published interface {
 	Publications(site string, kind consent.PublicationKind, fn func(seq uint64, p *consent.Publication) error) error
 }
 
-// Archive holds the entries of the log of proofs that the ledger no longer has; *warehouse.Warehouse is one. It may
-// give several for one seq: the log's hashes say which is the right one.
+// Archive holds the entries of the log of proofs that the ledger no longer has; *warehouse.Warehouse is one. The log
+// of one generation of an edge; copies may come twice, and the log's hashes say what belongs to it.
 type Archive interface {
-	Entries(ctx context.Context, edge string, first, end uint64, fn func(seq uint64, facts []byte) error) error
+	Entries(ctx context.Context, edge string, generation uint32, first, end uint64, fn func(seq uint64, facts []byte) error) error
 }
 
 // Options of Open. Edge, Signers, Proofs, Published and Site are needed.

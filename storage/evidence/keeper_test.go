@@ -466,7 +466,7 @@ func TestBundlesComeFromTheArchive(t *testing.T) {
 	}
 	send := func(first uint64, proofs []*consent.Proof) {
 		t.Helper()
-		if err := w.SendProofs(t.Context(), first, proofs); err != nil {
+		if err := w.SendProofs(t.Context(), consent.Place{Edge: proofs[0].Edge, Generation: consent.FirstGeneration, Seq: first}, proofs); err != nil {
 			t.Fatal(err)
 		}
 	}

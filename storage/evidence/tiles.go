@@ -154,7 +154,7 @@ func (s *sealed) fetch(ctx context.Context, t Tile, end uint64, entries [][]byte
 		return err
 	}
 	first := t.N * tileWidth
-	return s.k.opt.Archive.Entries(ctx, s.k.opt.Edge, first, end, func(seq uint64, facts []byte) error {
+	return s.k.opt.Archive.Entries(ctx, s.k.opt.Edge, consent.FirstGeneration, first, end, func(seq uint64, facts []byte) error {
 		i := seq - first
 		if leaf := tlog.RecordHash(facts); seq >= first && seq < end && tlog.Hash(leaves[i*tlog.HashSize:][:tlog.HashSize]) == leaf {
 			entries[i] = append([]byte(nil), facts...)

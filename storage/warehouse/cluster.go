@@ -32,20 +32,22 @@ const localSuffix = "_local"
 // shardBy says which shard a row goes to. Equal rows must meet, to collapse, and a person's rows lie together. The
 // facts have nothing of a person in them; "" is written by its feed alone.
 var shardBy = map[string]string{
-	"consent_facts":    "sipHash64(edge, seq)",
+	"consent_facts":    "sipHash64(edge, generation, seq)",
 	"consent_personal": "sipHash64(subject)",
 	"wordings":         "sipHash64(site, hash)",
-	"prompts":          "sipHash64(edge, seq)",
+	"prompts":          "sipHash64(edge, generation, seq)",
 	"rates_hourly":     "",
 	"prompts_hourly":   "",
 	"publications":     "sipHash64(site, hash)",
 	"checkpoints":      "sipHash64(log, origin)",
+	"edges":            "sipHash64(edge)", // one shard, so that what one writes the other sees
+	"erasures":         "sipHash64(edge, seq)",
 }
 
 var (
 	tableCreated = regexp.MustCompile(`^(CREATE TABLE IF NOT EXISTS (\w+))`)
 	tableEngine  = regexp.MustCompile(`\nENGINE = (\w*MergeTree)(?:\((\w+)\))?`)
-	tableIndex   = regexp.MustCompile(`,\n *INDEX [^\n]*`)
+	tableIndex   = regexp.MustCompile(`,\n *INDEX [^\n]*[^\n,]`)
 	tableAltered = regexp.MustCompile(`^(ALTER TABLE \w+)( \w+ (\w+))`)
 	feedCreated  = regexp.MustCompile(`^(CREATE MATERIALIZED VIEW IF NOT EXISTS \w+ TO \w+)`)
 	feedFrom     = regexp.MustCompile(`(\nFROM \w+)`)

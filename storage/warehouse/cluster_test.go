@@ -25,7 +25,7 @@ func TestOnACluster(t *testing.T) {
 		"rates":                  TestRatesEqualACountByHandHoweverOftenABatchComes,
 		"rates in a time range":  TestRatesKeepToTheirTimeRange,
 		"entries":                TestEntriesAreTheFactsInTheirOrder,
-		"a seq twice":            TestAFormerProofUnderTheSameSeqIsAnEntryToo,
+		"a seq twice":            TestASeqOfAnotherGenerationIsAnotherEntry,
 		"checkpoints":            TestTheLastCheckpointOfEachOriginIsKept,
 		"publications":           TestPublicationsAreKeptBesideTheWordings,
 		"erasing":                TestErasingASubjectLeavesItsFacts,
@@ -41,7 +41,7 @@ func TestOnACluster(t *testing.T) {
 		w := open(t)
 		g := storagetest.NewGenerator(5)
 		sendProofs(t, w, 0, g.Proofs(1000))
-		if err := w.SendPrompts(t.Context(), 0, g.Prompts(1000)); err != nil {
+		if err := w.SendPrompts(t.Context(), at("e1", 0), g.Prompts(1000)); err != nil {
 			t.Fatal(err)
 		}
 		for _, table := range []string{"consent_facts", "consent_personal", "prompts"} {
@@ -66,7 +66,7 @@ func TestOnACluster(t *testing.T) {
 		sendProofs(t, w, 0, proofs[:100])
 		erased := proofs[7]
 		cluster.Link.Refuse()
-		if err := w.SendProofs(t.Context(), 100, proofs[100:]); err == nil || isPoison(err) {
+		if err := w.SendProofs(t.Context(), at("e1", 100), proofs[100:]); err == nil || isPoison(err) {
 			t.Errorf("sending: %v", err)
 		}
 		if _, err := w.Erase(t.Context(), erased.Site, erased.Personal.Subject); err == nil {

@@ -53,25 +53,43 @@ func (h *hashes) add(v consent.Hash) {
 	h.rows = append(h.rows, s)
 }
 
+// places are the columns that say where rows stand. All rows of an insert are of one edge and generation.
+type places struct {
+	from       consent.Place
+	edge       []any
+	generation []uint32
+	seq        []uint64
+	name       any // from.Edge, boxed once
+}
+
+func newPlaces(from consent.Place, n int) *places {
+	return &places{from, make([]any, 0, n), make([]uint32, 0, n), make([]uint64, 0, n), from.Edge}
+}
+
+// add is the place of row i of the batch.
+func (p *places) add(i int) {
+	p.edge, p.generation, p.seq = append(p.edge, p.name), append(p.generation, p.from.Generation), append(p.seq, p.from.Seq+uint64(i))
+}
+
 // columns are the values of one insert, in the order of its column list.
 type columns []any
 
-const factsInto = `INSERT INTO consent_facts (site, recorded_at, edge, seq, id, surface, method, locale, country, device,
+const factsInto = `INSERT INTO consent_facts (site, recorded_at, logical, edge, generation, seq, id, surface, method, locale, country, device,
 	wording, decisions, grade, prompt, follows, commitment)`
 
-func factsColumns(first uint64, proofs []*consent.Proof) columns {
+func factsColumns(from consent.Place, proofs []*consent.Proof) columns {
 	n := len(proofs)
-	at, seq := make([]int64, n), make([]uint64, n)
+	at, logical, places := make([]int64, n), make([]uint32, n), newPlaces(from, n)
 	ids, prompts, follows := make([]uuid.UUID, n), make([]uuid.UUID, n), make([]uuid.UUID, n)
 	grades, commitments := make([]int8, n), make([][]byte, n)
-	site, edge, surface, method, locale := newWords(n), newWords(n), newWords(n), newWords(n), newWords(n)
+	site, surface, method, locale := newWords(n), newWords(n), newWords(n), newWords(n)
 	country, device, decisions, wording := newWords(n), newWords(n), newWords(n), newHashes(n)
 	var room []byte
 	for i, p := range proofs {
-		at[i], seq[i], ids[i], prompts[i], follows[i] = int64(p.RecordedAt), first+uint64(i), p.ID, p.Prompt, p.Follows
+		at[i], logical[i], ids[i], prompts[i], follows[i] = int64(p.RecordedAt), p.Logical, p.ID, p.Prompt, p.Follows
+		places.add(i)
 		grades[i], commitments[i] = int8(p.Grade), p.Commitment[:]
 		site.add(p.Site)
-		edge.add(p.Edge)
 		surface.add(p.Surface)
 		method.add(string(p.Method))
 		locale.add(p.Locale)
@@ -81,12 +99,12 @@ func factsColumns(first uint64, proofs []*consent.Proof) columns {
 		room = consent.AppendDecisions(room[:0], p.Decisions)
 		decisions.addBytes(room)
 	}
-	return columns{site.rows, at, edge.rows, seq, ids, surface.rows, method.rows, locale.rows, country.rows, device.rows,
+	return columns{site.rows, at, logical, places.edge, places.generation, places.seq, ids, surface.rows, method.rows, locale.rows, country.rows, device.rows,
 		wording.rows, decisions.rows, grades, prompts, follows, commitments}
 }
 
-const personalInto = `INSERT INTO consent_personal (site, subject, recorded_at, edge, seq, subject_kind, device, ip, user_agent, page,
-	identifier, salt)`
+const personalInto = `INSERT INTO consent_personal (site, subject, recorded_at, edge, generation, seq, subject_kind, device, ip,
+	user_agent, page, identifier, salt)`
 
 // kept counts the proofs whose personal part is not erased: the others have no row there.
 func kept(proofs []*consent.Proof) (n int) {
@@ -98,40 +116,40 @@ func kept(proofs []*consent.Proof) (n int) {
 	return n
 }
 
-func personalColumns(first uint64, proofs []*consent.Proof) columns {
+func personalColumns(from consent.Place, proofs []*consent.Proof) columns {
 	n := kept(proofs)
-	at, seq, ips := make([]int64, 0, n), make([]uint64, 0, n), make([]netip.Addr, 0, n)
+	at, places, ips := make([]int64, 0, n), newPlaces(from, n), make([]netip.Addr, 0, n)
 	subjects, identifiers, salts := make([][]byte, 0, n), make([][]byte, 0, n), make([][]byte, 0, n)
-	site, edge, kind, agent, page := newWords(n), newWords(n), newWords(n), newWords(n), newWords(n)
+	site, kind, agent, page := newWords(n), newWords(n), newWords(n), newWords(n)
 	devices := make([][]byte, 0, n)
 	for i, p := range proofs {
 		if p.Erased() {
 			continue
 		}
 		m := &p.Personal
-		at, seq, ips = append(at, int64(p.RecordedAt)), append(seq, first+uint64(i)), append(ips, m.IP)
+		places.add(i)
+		at, ips = append(at, int64(p.RecordedAt)), append(ips, m.IP)
 		subjects, identifiers, salts = append(subjects, m.Subject[:]), append(identifiers, m.Identifier), append(salts, m.Salt[:])
 		site.add(p.Site)
-		edge.add(p.Edge)
 		kind.add(string(m.Kind))
 		agent.add(m.UserAgent)
 		page.add(m.Page)
 		devices = append(devices, m.Device[:])
 	}
-	return columns{site.rows, subjects, at, edge.rows, seq, kind.rows, devices, ips, agent.rows, page.rows, identifiers, salts}
+	return columns{site.rows, subjects, at, places.edge, places.generation, places.seq, kind.rows, devices, ips, agent.rows, page.rows, identifiers, salts}
 }
 
-const promptsInto = `INSERT INTO prompts (site, shown_at, edge, seq, id, surface, locale, country, device, wording, page)`
+const promptsInto = `INSERT INTO prompts (site, shown_at, edge, generation, seq, id, surface, locale, country, device, wording, page)`
 
-func promptsColumns(first uint64, prompts []*consent.Prompt) columns {
+func promptsColumns(from consent.Place, prompts []*consent.Prompt) columns {
 	n := len(prompts)
-	at, seq, ids := make([]int64, n), make([]uint64, n), make([]uuid.UUID, n)
-	site, edge, surface, locale := newWords(n), newWords(n), newWords(n), newWords(n)
+	at, places, ids := make([]int64, n), newPlaces(from, n), make([]uuid.UUID, n)
+	site, surface, locale := newWords(n), newWords(n), newWords(n)
 	country, device, page, wording := newWords(n), newWords(n), newWords(n), newHashes(n)
 	for i, p := range prompts {
-		at[i], seq[i], ids[i] = int64(p.ShownAt), first+uint64(i), p.ID
+		at[i], ids[i] = int64(p.ShownAt), p.ID
+		places.add(i)
 		site.add(p.Site)
-		edge.add(p.Edge)
 		surface.add(p.Surface)
 		locale.add(p.Locale)
 		country.add(p.Country)
@@ -139,7 +157,7 @@ func promptsColumns(first uint64, prompts []*consent.Prompt) columns {
 		wording.add(p.Wording)
 		page.add(p.Page)
 	}
-	return columns{site.rows, at, edge.rows, seq, ids, surface.rows, locale.rows, country.rows, device.rows, wording.rows, page.rows}
+	return columns{site.rows, at, places.edge, places.generation, places.seq, ids, surface.rows, locale.rows, country.rows, device.rows, wording.rows, page.rows}
 }
 
 const wordingsInto = `INSERT INTO wordings (site, hash, surface, locale, asked, doc, published_at)`

@@ -86,14 +86,20 @@ func poison(code int32) (name string, ok bool) {
 // classify wraps an error of an insert: rows to blame become a RowsError, a server exception keeps its code
 // and loses its text (it may quote rows), everything else (network, time, our own) stays.
 func classify(table string, err error) error {
-	var ex *clickhouse.Exception
-	if !errors.As(err, &ex) {
-		return fmt.Errorf("sending to %s: %w", table, err)
+	if ex, ok := errors.AsType[*clickhouse.Exception](err); ok {
+		if name, bad := poison(ex.Code); bad {
+			return fmt.Errorf("sending to %s: %w", table, &RowsError{Code: ex.Code, Name: name, err: err})
+		}
 	}
-	if name, bad := poison(ex.Code); bad {
-		return fmt.Errorf("sending to %s: %w", table, &RowsError{Code: ex.Code, Name: name, err: err})
+	return classifyAs("sending to "+table, err)
+}
+
+// classifyAs is classify where no rows were sent.
+func classifyAs(doing string, err error) error {
+	if ex, ok := errors.AsType[*clickhouse.Exception](err); ok {
+		return fmt.Errorf("%s: %w", doing, &ServerError{Code: ex.Code, err: err})
 	}
-	return fmt.Errorf("sending to %s: %w", table, &ServerError{Code: ex.Code, err: err})
+	return fmt.Errorf("%s: %w", doing, err)
 }
 
 // ServerError is an exception of the server that waiting, or an operator, can cure.
@@ -113,6 +119,8 @@ func (e *ServerError) Unwrap() error { return e.err }
 // logs.
 func curable(code int32) string {
 	switch code {
+	case 32, 33, 40, 107, 226, 228, 246, 271:
+		return "a file of a table is damaged or gone: restore it, or DETACH the part; what this edge still holds is then sent again"
 	case 60:
 		return "a table is missing"
 	case 81:

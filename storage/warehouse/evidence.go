@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/consentd/consentd/storage/consent"
@@ -72,15 +73,16 @@ func (w *Warehouse) Checkpoints(ctx context.Context, log string) (notes [][]byte
 	return notes, rows.Err()
 }
 
-// Entries calls fn with the canonical facts of the proofs [first, end) of an edge. What it holds more than once under
-// a seq (copies not merged yet, proofs that a restored ledger has forgotten) it calls fn with each time: the log
-// knows which is its own.
-func (w *Warehouse) Entries(ctx context.Context, edge string, first, end uint64, fn func(seq uint64, facts []byte) error) error {
+// Entries calls fn with the canonical facts of the proofs [first, end) of one generation of an edge's log. A log that
+// was restored is in pieces: each range of it was written in a generation, and is asked for under that. What is held
+// more than once (copies not merged yet) fn is called with each time.
+func (w *Warehouse) Entries(ctx context.Context, edge string, generation uint32, first, end uint64, fn func(seq uint64, facts []byte) error) error {
 	query := `SELECT ` + proofColumns + `, toUInt8(0), ` + personalColumnsOf + `
-		FROM (SELECT * FROM consent_facts WHERE edge = {edge:String} AND seq >= {first:UInt64} AND seq < {end:UInt64}) AS f
+		FROM (SELECT * FROM consent_facts WHERE edge = {edge:String} AND generation = {generation:UInt32} AND seq >= {first:UInt64} AND seq < {end:UInt64}) AS f
 		LEFT JOIN (SELECT * FROM consent_personal WHERE 0) AS p ON f.site = p.site AND f.seq = p.seq
 		ORDER BY f.seq`
-	all, err := w.recorded(ctx, query, clickhouse.Named("edge", edge), clickhouse.Named("first", first), clickhouse.Named("end", end))
+	all, err := w.recorded(ctx, query, clickhouse.Named("edge", edge), clickhouse.Named("generation", generation),
+		clickhouse.Named("first", first), clickhouse.Named("end", end))
 	if err != nil {
 		return err
 	}
@@ -110,6 +112,9 @@ func (w *Warehouse) Erase(ctx context.Context, site string, key consent.SubjectK
 	if err != nil {
 		return 0, err
 	}
+	if err := w.noteErased(ctx, places); err != nil {
+		return 0, err
+	}
 	for chunk := range slices.Chunk(places, eraseChunk) {
 		if err := w.erase(ctx, site, chunk); err != nil {
 			return 0, fmt.Errorf("erasing: %w", err)
@@ -118,10 +123,29 @@ func (w *Warehouse) Erase(ctx context.Context, site string, key consent.SubjectK
 	return len(places), nil
 }
 
+// noteErased keeps the places, before anything is erased there: see ErasedHere.
+func (w *Warehouse) noteErased(ctx context.Context, places []Position) error {
+	edges, generations, seqs, at := newWords(len(places)), make([]uint32, len(places)), make([]uint64, len(places)), make([]int64, len(places))
+	for i, p := range places {
+		edges.add(p.Edge)
+		generations[i], seqs[i], at[i] = p.Generation, p.Seq, time.Now().UnixMilli()
+	}
+	for first := 0; first < len(places); first += MaxBatch {
+		end := min(first+MaxBatch, len(places))
+		err := w.send(ctx, "erasures", "INSERT INTO erasures (edge, generation, seq, erased_at)", end-first, func() columns {
+			return columns{edges.rows[first:end], generations[first:end], seqs[first:end], at[first:end]}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (w *Warehouse) places(ctx context.Context, site string, key consent.SubjectKey) ([]Position, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.opt.Timeout)
 	defer cancel()
-	rows, err := w.conn.Query(ctx, `SELECT DISTINCT toUnixTimestamp64Milli(recorded_at), edge, seq FROM consent_personal
+	rows, err := w.conn.Query(ctx, `SELECT DISTINCT toUnixTimestamp64Milli(recorded_at), edge, generation, seq FROM consent_personal
 		WHERE site = {site:String} AND subject = unhex({key:String})`, clickhouse.Named("site", site), clickhouse.Named("key", key.String()))
 	if err != nil {
 		return nil, fmt.Errorf("asking what to erase: %w", err)
@@ -131,7 +155,7 @@ func (w *Warehouse) places(ctx context.Context, site string, key consent.Subject
 	for rows.Next() {
 		var at int64
 		var p Position
-		if err := rows.Scan(&at, &p.Edge, &p.Seq); err != nil {
+		if err := rows.Scan(&at, &p.Edge, &p.Generation, &p.Seq); err != nil {
 			return nil, fmt.Errorf("reading what to erase: %w", err)
 		}
 		p.At = consent.Millis(at)
@@ -148,10 +172,10 @@ func (w *Warehouse) erase(ctx context.Context, site string, places []Position) e
 		if i > 0 {
 			list.WriteByte(',')
 		}
-		fmt.Fprintf(&list, "(fromUnixTimestamp64Milli(%d, 'UTC'), %s, %d)", p.At, quoted(p.Edge), p.Seq)
+		fmt.Fprintf(&list, "(fromUnixTimestamp64Milli(%d, 'UTC'), %s, %d, %d)", p.At, quoted(p.Edge), p.Generation, p.Seq)
 	}
 	return w.alter(ctx, "ALTER TABLE ", "consent_personal",
-		" DELETE WHERE site = "+quoted(site)+" AND (recorded_at, edge, seq) IN ("+list.String()+") SETTINGS mutations_sync = 2")
+		" DELETE WHERE site = "+quoted(site)+" AND (recorded_at, edge, generation, seq) IN ("+list.String()+") SETTINGS mutations_sync = 2")
 }
 
 // quoted writes a string literal; statements that become mutations take no parameters.

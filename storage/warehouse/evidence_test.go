@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/consentd/consentd/storage/consent"
 	"github.com/consentd/consentd/storage/storagetest"
 	"github.com/consentd/consentd/storage/warehouse"
@@ -24,7 +25,7 @@ func TestEntriesAreTheFactsInTheirOrder(t *testing.T) {
 	sendProofs(t, w, 101, []*consent.Proof{elsewhere})
 	got := map[uint64]string{}
 	var order []uint64
-	err := w.Entries(t.Context(), "e1", 101, 104, func(seq uint64, facts []byte) error {
+	err := w.Entries(t.Context(), "e1", consent.FirstGeneration, 101, 104, func(seq uint64, facts []byte) error {
 		got[seq] = string(facts)
 		order = append(order, seq)
 		return nil
@@ -41,17 +42,38 @@ func TestEntriesAreTheFactsInTheirOrder(t *testing.T) {
 	}
 }
 
-func TestAFormerProofUnderTheSameSeqIsAnEntryToo(t *testing.T) {
+func TestASeqOfAnotherGenerationIsAnotherEntry(t *testing.T) {
 	w := open(t)
-	g := storagetest.NewGenerator(1)
-	g.Step = 1000
-	for range 2 {
-		sendProofs(t, w, 7, g.Proofs(1))
+	g := storagetest.NewGenerator(1) // both are dated alike: nothing but the generation tells them apart
+	proofs := g.Proofs(2)
+	for i, p := range proofs {
+		if err := w.SendProofs(t.Context(), consent.Place{Edge: "e1", Generation: uint32(i) + 1, Seq: 7}, []*consent.Proof{p}); err != nil {
+			t.Fatal(err)
+		}
 	}
-	n := 0
-	err := w.Entries(t.Context(), "e1", 0, 10, func(seq uint64, _ []byte) error { n++; return nil })
-	if err != nil || n != 2 {
-		t.Errorf("%d entries, want both: %v", n, err)
+	optimize(t, w, "consent_facts")
+	optimize(t, w, "consent_personal")
+	for i, p := range proofs {
+		var got []string
+		err := w.Entries(t.Context(), "e1", uint32(i)+1, 0, 10, func(_ uint64, facts []byte) error {
+			got = append(got, string(facts))
+			return nil
+		})
+		if want := string(p.AppendFacts(nil)); err != nil || len(got) != 1 || got[0] != want {
+			t.Errorf("generation %d: %q, want %q: %v", i+1, got, want, err)
+		}
+		r, err := w.Proof(t.Context(), p.Site, p.ID)
+		if err != nil || r.Erased || r.Generation != uint32(i)+1 || r.Personal.Subject != p.Personal.Subject {
+			t.Errorf("generation %d: %+v, %v", i+1, r, err)
+		}
+		page, err := w.History(t.Context(), p.Site, p.Personal.Subject, warehouse.Position{}, 10)
+		if err != nil || len(page) != 1 || page[0].ID != p.ID {
+			t.Errorf("generation %d: history %+v, %v", i+1, page, err)
+		}
+		if n := count(t, w, "SELECT count() FROM consents WHERE generation = {g:UInt32} AND subject = {key:String}", clickhouse.Named("g", uint32(i)+1),
+			clickhouse.Named("key", p.Personal.Subject.String())); n != 1 {
+			t.Errorf("generation %d: %d rows of the view", i+1, n)
+		}
 	}
 }
 
@@ -85,7 +107,7 @@ func TestPublicationsAreKeptBesideTheWordings(t *testing.T) {
 	}
 	pubs := append(storagetest.NewGenerator(1).Wordings(), config(1793484000000, "a"), config(1793484000001, "b"), config(1793484000002, "a"))
 	for range 2 {
-		if err := w.SendWordings(t.Context(), 0, pubs); err != nil {
+		if err := w.SendWordings(t.Context(), at("e1", 0), pubs); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -17,25 +17,27 @@ import (
 // Recorded is a proof as the warehouse holds it.
 type Recorded struct {
 	consent.Proof
-	Seq    uint64
-	Erased bool // the personal part is gone; Personal is zero
+	Generation uint32 // of the edge's log
+	Seq        uint64
+	Erased     bool // the personal part is gone; Personal is zero
 }
 
 // Position is a place in the order of proofs, for paging: the last row of a page is where the next begins.
 // The zero Position is the newest end.
 type Position struct {
-	At   consent.Millis
-	Edge string
-	Seq  uint64
+	At consent.Millis
+	consent.Place
 }
 
 // Position of r.
-func (r *Recorded) Position() Position { return Position{At: r.RecordedAt, Edge: r.Edge, Seq: r.Seq} }
+func (r *Recorded) Position() Position {
+	return Position{r.RecordedAt, consent.Place{Edge: r.Edge, Generation: r.Generation, Seq: r.Seq}}
+}
 
 // MaxHistory is the most rows of one History page.
 const MaxHistory = 1000
 
-const proofColumns = `f.id, f.site, f.edge, f.seq, toUnixTimestamp64Milli(f.recorded_at), f.surface, f.method, f.locale, f.country,
+const proofColumns = `f.id, f.site, f.edge, f.generation, f.seq, toUnixTimestamp64Milli(f.recorded_at), f.logical, f.surface, f.method, f.locale, f.country,
 	f.device, f.wording, f.decisions, toUInt8(f.grade), f.prompt, f.follows, f.commitment`
 
 const personalColumnsOf = `p.subject, p.subject_kind, p.device, p.ip, p.user_agent, p.page, p.identifier, p.salt`
@@ -48,19 +50,20 @@ func (w *Warehouse) History(ctx context.Context, site string, key consent.Subjec
 	}
 	after := ""
 	if before != (Position{}) {
-		after = "AND (recorded_at, edge, seq) < (fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {edge:String}, {seq:UInt64})"
+		after = "AND (recorded_at, edge, generation, seq) < (fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {edge:String}, {generation:UInt32}, {seq:UInt64})"
 	}
 	// The page is found by the primary key of the personal table, its facts by theirs.
 	query := `WITH page AS (SELECT * FROM consent_personal WHERE site = {site:String} AND subject = unhex({key:String}) ` + after + `
-			ORDER BY recorded_at DESC, edge DESC, seq DESC LIMIT 1 BY recorded_at, edge, seq LIMIT {limit:UInt64})
+			ORDER BY recorded_at DESC, edge DESC, generation DESC, seq DESC LIMIT 1 BY recorded_at, edge, generation, seq LIMIT {limit:UInt64})
 		SELECT ` + proofColumns + `, toUInt8(1), ` + personalColumnsOf + ` FROM page AS p
 		INNER JOIN (SELECT * FROM consent_facts
-			WHERE site = {site:String} AND (recorded_at, edge, seq) IN (SELECT recorded_at, edge, seq FROM page)
-			LIMIT 1 BY recorded_at, edge, seq) AS f
-		ON f.recorded_at = p.recorded_at AND f.edge = p.edge AND f.seq = p.seq
-		ORDER BY f.recorded_at DESC, f.edge DESC, f.seq DESC`
+			WHERE site = {site:String} AND (recorded_at, edge, generation, seq) IN (SELECT recorded_at, edge, generation, seq FROM page)
+			LIMIT 1 BY recorded_at, edge, generation, seq) AS f
+		ON f.recorded_at = p.recorded_at AND f.edge = p.edge AND f.generation = p.generation AND f.seq = p.seq
+		ORDER BY f.recorded_at DESC, f.edge DESC, f.generation DESC, f.seq DESC`
 	return w.recorded(ctx, query, clickhouse.Named("site", site), clickhouse.Named("key", key.String()), clickhouse.Named("limit", uint64(limit)),
-		clickhouse.Named("at", int64(before.At)), clickhouse.Named("edge", before.Edge), clickhouse.Named("seq", before.Seq))
+		clickhouse.Named("at", int64(before.At)), clickhouse.Named("edge", before.Edge),
+		clickhouse.Named("generation", before.Generation), clickhouse.Named("seq", before.Seq))
 }
 
 // Proof finds one proof by id, or ErrNotFound.
@@ -71,11 +74,11 @@ func (w *Warehouse) Proof(ctx context.Context, site string, id uuid.UUID) (*Reco
 	near := consent.IDTime(id)
 	for _, window := range []string{"AND f.recorded_at BETWEEN fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND fromUnixTimestamp64Milli({to:Int64}, 'UTC')", ""} {
 		query := `SELECT ` + proofColumns + `, p.kept, ` + personalColumnsOf + `
-			FROM (SELECT * FROM consent_facts AS f WHERE f.site = {site:String} AND f.id = {id:UUID} ` + window + ` ORDER BY recorded_at, edge, seq LIMIT 1) AS f
-			LEFT JOIN (SELECT *, toUInt8(1) AS kept FROM consent_personal WHERE site = {site:String} AND (recorded_at, edge, seq) IN
-				(SELECT recorded_at, edge, seq FROM consent_facts AS f WHERE f.site = {site:String} AND f.id = {id:UUID} ` + window + ` ORDER BY recorded_at, edge, seq LIMIT 1)
+			FROM (SELECT * FROM consent_facts AS f WHERE f.site = {site:String} AND f.id = {id:UUID} ` + window + ` ORDER BY recorded_at, edge, generation, seq LIMIT 1) AS f
+			LEFT JOIN (SELECT *, toUInt8(1) AS kept FROM consent_personal WHERE site = {site:String} AND (recorded_at, edge, generation, seq) IN
+				(SELECT recorded_at, edge, generation, seq FROM consent_facts AS f WHERE f.site = {site:String} AND f.id = {id:UUID} ` + window + ` ORDER BY recorded_at, edge, generation, seq LIMIT 1)
 				LIMIT 1) AS p
-			ON f.recorded_at = p.recorded_at AND f.edge = p.edge AND f.seq = p.seq`
+			ON f.recorded_at = p.recorded_at AND f.edge = p.edge AND f.generation = p.generation AND f.seq = p.seq`
 		all, err := w.recorded(ctx, query, clickhouse.Named("site", site), clickhouse.Named("id", id.String()),
 			clickhouse.Named("from", clampMillis(near-consent.Millis(time.Hour.Milliseconds()))),
 			clickhouse.Named("to", clampMillis(near+consent.Millis((48*time.Hour).Milliseconds()))))
@@ -127,7 +130,7 @@ func scanRecorded(scan func(...any) error) (Recorded, error) {
 		ip                                 netip.Addr
 	)
 	m := &r.Personal
-	err := scan(&r.ID, &r.Site, &r.Edge, &r.Seq, &at, &r.Surface, &method, &r.Locale, &r.Country, &device, &wording, &decisions, &grade,
+	err := scan(&r.ID, &r.Site, &r.Edge, &r.Generation, &r.Seq, &at, &r.Logical, &r.Surface, &method, &r.Locale, &r.Country, &device, &wording, &decisions, &grade,
 		&r.Prompt, &r.Follows, &commitment, &kept, &subject, &kind, &linked, &ip, &m.UserAgent, &m.Page, &identifier, &salt)
 	if err != nil {
 		return r, err

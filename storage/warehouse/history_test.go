@@ -22,7 +22,7 @@ func odd() []*consent.Proof {
 	all := g.Proofs(5)
 	all[0] = g.WithEmail(all[0])
 	all[0].Follows, all[0].Personal.Device = all[1].ID, all[1].Personal.Subject
-	all[1].Personal.IP = netip.Addr{}
+	all[1].Personal.IP, all[1].Logical = netip.Addr{}, 3
 	all[2].Personal.IP = netip.MustParseAddr("2001:db8::1")
 	all[3].Wording, all[3].Prompt, all[3].Locale, all[3].Country = consent.Hash{}, uuid.Nil, "", ""
 	all[3].Surface, all[3].Grade, all[3].Personal.UserAgent, all[3].Personal.Page = consent.SurfaceAPI, consent.GradeAsserted, "", ""

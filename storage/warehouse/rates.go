@@ -216,13 +216,13 @@ func (q *RatesQuery) answers() string {
 	rows := `(SELECT hour, edge, surface, locale, wording, method, country, device, decisions, groupBitmapMerge(seqs) AS n
 		FROM rates_hourly WHERE ` + hourRange + ` GROUP BY hour, edge, surface, locale, wording, method, country, device, decisions)`
 	if q.by(ByPage) {
-		// One integer as the key makes the join a third as dear as (recorded_at, edge, seq): it is seq, shifted
+		// One integer as the key makes the join a third as dear as (recorded_at, edge, generation, seq): it is seq, shifted
 		// for each edge to a place of its own. ANY: a proof counts once, whatever it meets. Grouping first
 		// leaves the JSON of decisions to be read once a group, not once a proof.
 		rows = `(SELECT ` + q.raw("f.recorded_at") + `decisions, count() AS n
 			FROM (SELECT * FROM consent_facts FINAL WHERE ` + recordedRange + `) AS f
-			LEFT ANY JOIN (SELECT edge, seq, page FROM consent_personal FINAL WHERE ` + recordedRange + `) AS p
-			ON bitXor(f.seq, cityHash64(f.edge)) = bitXor(p.seq, cityHash64(p.edge)) GROUP BY ALL)`
+			LEFT ANY JOIN (SELECT edge, generation, seq, page FROM consent_personal FINAL WHERE ` + recordedRange + `) AS p
+			ON bitXor(f.seq, cityHash64(f.edge, f.generation)) = bitXor(p.seq, cityHash64(p.edge, p.generation)) GROUP BY ALL)`
 	}
 	if q.by(ByPurpose) {
 		return "(SELECT *, choice.1 AS purpose, choice.2 = 'granted' AS granted FROM " + rows +

@@ -157,11 +157,11 @@ func (v *world) send(t *testing.T, w *warehouse.Warehouse, n int) {
 		}
 	}
 	for i := 0; i < len(v.prompts); i += n {
-		if err := w.SendPrompts(context.Background(), uint64(i), v.prompts[i:min(i+n, len(v.prompts))]); err != nil {
+		if err := w.SendPrompts(context.Background(), at("e1", uint64(i)), v.prompts[i:min(i+n, len(v.prompts))]); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := w.SendWordings(context.Background(), 0, v.g.Wordings()); err != nil {
+	if err := w.SendWordings(context.Background(), at("e1", 0), v.g.Wordings()); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -199,7 +199,7 @@ func TestARollUpThatFailedCatchesUpWithTheRetry(t *testing.T) {
 	proofs := v.proofs["e1"]
 	v.proofs["e2"], v.prompts = nil, nil
 	exec(t, w, "DETACH TABLE rates_hourly SYNC")
-	err := w.SendProofs(t.Context(), 0, proofs)
+	err := w.SendProofs(t.Context(), at("e1", 0), proofs)
 	var poison interface{ Poison() bool }
 	if err == nil || errors.As(err, &poison) {
 		t.Fatalf("a missing roll-up must be an error that is retried, got %v", err)

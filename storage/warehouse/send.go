@@ -13,8 +13,8 @@ import (
 // MaxBatch is the most rows one Send takes: some 80 MB decoded.
 const MaxBatch = 100_000
 
-// SendProofs stores proofs[i] as seq first+i of the edge named in it: the personal part, then the facts, each in
-// one synchronous insert. It returns nil once both are queryable, roll-ups included. A proof that was erased in the
+// SendProofs stores proofs[i] at from, i further on: a batch is of one edge, which every proof names as its own, and of
+// one generation. The personal part comes first, then the facts, each in one synchronous insert. It returns nil once both are queryable, roll-ups included. A proof that was erased in the
 // ledger has no personal part to store.
 //
 // After an error the outcome is unknown, and sending again, in the same batch or another, is safe. When the
@@ -24,23 +24,23 @@ const MaxBatch = 100_000
 //
 // Every question starts from the facts: a proof appears whole, in the moment its facts do. The other way round it would
 // look erased in between, and a proof whose personal part is refused would be in the rates all the same.
-func (w *Warehouse) SendProofs(ctx context.Context, first uint64, proofs []*consent.Proof) error {
+func (w *Warehouse) SendProofs(ctx context.Context, from consent.Place, proofs []*consent.Proof) error {
 	facts := make(chan columns, 1)
-	go func() { facts <- factsColumns(first, proofs) }() // while the server works on the other part
-	if err := w.send(ctx, "consent_personal", personalInto, kept(proofs), func() columns { return personalColumns(first, proofs) }); err != nil {
+	go func() { facts <- factsColumns(from, proofs) }() // while the server works on the other part
+	if err := w.send(ctx, "consent_personal", personalInto, kept(proofs), func() columns { return personalColumns(from, proofs) }); err != nil {
 		return err
 	}
 	return w.send(ctx, "consent_facts", factsInto, len(proofs), func() columns { return <-facts })
 }
 
-// SendPrompts stores prompts[i] as seq first+i; see SendProofs.
-func (w *Warehouse) SendPrompts(ctx context.Context, first uint64, prompts []*consent.Prompt) error {
-	return w.send(ctx, "prompts", promptsInto, len(prompts), func() columns { return promptsColumns(first, prompts) })
+// SendPrompts stores prompts[i] at from, i further on; see SendProofs.
+func (w *Warehouse) SendPrompts(ctx context.Context, from consent.Place, prompts []*consent.Prompt) error {
+	return w.send(ctx, "prompts", promptsInto, len(prompts), func() columns { return promptsColumns(from, prompts) })
 }
 
 // SendWordings stores what was published. A wording hash of a site that is known already keeps its first
-// publication; what else was published is kept once for each time.
-func (w *Warehouse) SendWordings(ctx context.Context, _ uint64, pubs []*consent.Publication) error {
+// publication; what else was published is kept once for each time. Where they stand in the log of an edge is not kept.
+func (w *Warehouse) SendWordings(ctx context.Context, _ consent.Place, pubs []*consent.Publication) error {
 	wordings, others := byKind(pubs)
 	if err := w.send(ctx, "publications", publicationsInto, len(others), func() columns { return publicationsColumns(others) }); err != nil {
 		return err

@@ -24,7 +24,7 @@ func TestOnlyRowsThemselvesArePoison(t *testing.T) {
 		alter(t, w, "ALTER TABLE ", "consent_facts", " ADD CONSTRAINT c CHECK country != 'QQ'")
 		proofs := g.Proofs(3)
 		proofs[1].Country = "QQ"
-		err := w.SendProofs(t.Context(), 0, proofs)
+		err := w.SendProofs(t.Context(), at("e1", 0), proofs)
 		if !isPoison(err) || strings.Contains(err.Error(), "QQ") || !strings.Contains(err.Error(), "VIOLATED_CONSTRAINT") {
 			t.Fatalf("got %v", err)
 		}
@@ -36,21 +36,21 @@ func TestOnlyRowsThemselvesArePoison(t *testing.T) {
 	})
 	t.Run("a missing table is retried", func(t *testing.T) {
 		w := openAt(t, kit.Database(t))
-		if err := w.SendProofs(t.Context(), 0, g.Proofs(3)); err == nil || isPoison(err) {
+		if err := w.SendProofs(t.Context(), at("e1", 0), g.Proofs(3)); err == nil || isPoison(err) {
 			t.Errorf("got %v", err)
 		}
 	})
 	t.Run("a missing column is retried", func(t *testing.T) {
 		w := open(t)
 		exec(t, w, "ALTER TABLE consent_personal DROP COLUMN page")
-		if err := w.SendProofs(t.Context(), 0, g.Proofs(3)); err == nil || isPoison(err) {
+		if err := w.SendProofs(t.Context(), at("e1", 0), g.Proofs(3)); err == nil || isPoison(err) {
 			t.Errorf("got %v", err)
 		}
 	})
 	t.Run("a column of another type is retried", func(t *testing.T) {
 		w := open(t)
 		exec(t, w, "ALTER TABLE consent_personal MODIFY COLUMN page UInt8")
-		if err := w.SendProofs(t.Context(), 0, g.Proofs(3)); err == nil || isPoison(err) {
+		if err := w.SendProofs(t.Context(), at("e1", 0), g.Proofs(3)); err == nil || isPoison(err) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -61,13 +61,13 @@ func TestOnlyRowsThemselvesArePoison(t *testing.T) {
 		}
 		l.Close()
 		w := openAt(t, "clickhouse://u:p@"+l.Addr().String()+"/db")
-		if err := w.SendProofs(t.Context(), 0, g.Proofs(3)); err == nil || isPoison(err) {
+		if err := w.SendProofs(t.Context(), at("e1", 0), g.Proofs(3)); err == nil || isPoison(err) {
 			t.Errorf("got %v", err)
 		}
 	})
 	t.Run("too many rows at once are our own mistake", func(t *testing.T) {
 		w := open(t)
-		if err := w.SendPrompts(t.Context(), 0, g.Prompts(warehouse.MaxBatch+1)); err == nil || isPoison(err) {
+		if err := w.SendPrompts(t.Context(), at("e1", 0), g.Prompts(warehouse.MaxBatch+1)); err == nil || isPoison(err) {
 			t.Errorf("got %v", err)
 		}
 	})
@@ -105,7 +105,7 @@ func TestAStalledServerDoesNotHoldUpAShutdown(t *testing.T) {
 	proxy.Stall()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
-	go func() { done <- w.SendProofs(ctx, 0, storagetest.NewGenerator(1).Proofs(10)) }()
+	go func() { done <- w.SendProofs(ctx, at("e1", 0), storagetest.NewGenerator(1).Proofs(10)) }()
 	cancel()
 	select {
 	case err := <-done:
@@ -134,7 +134,7 @@ func TestASwallowedAnswerIsCountedOnce(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	err := make(chan error, 1)
-	go func() { err <- w.SendProofs(ctx, 0, v.proofs["e1"]) }()
+	go func() { err <- w.SendProofs(ctx, at("e1", 0), v.proofs["e1"]) }()
 	storagetest.Eventually(t, 10*time.Second, "the personal part committed", func() bool {
 		return count(t, direct, "SELECT count() FROM consent_personal") == 2000
 	})

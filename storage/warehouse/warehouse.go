@@ -19,6 +19,9 @@
 //	cluster.go    the same schema spread over the shards of a cluster
 //	send.go       SendProofs, SendPrompts, SendWordings: one insert per table
 //	columns.go    rows turned into columns
+//	edges.go      Claim: who may send under the name of an edge
+//	held.go       what is held of what was sent, to be compared with what was shipped
+//	probe.go      Probe: a sign of life that reads the tables
 //	errors.go     which server errors blame the rows
 //	rates.go      Rates: granted, denied and prompts by dimension
 //	history.go    History and Proof: the proofs of a subject, one proof by id
@@ -110,7 +113,15 @@ func Open(o Options) (*Warehouse, error) {
 
 // connect makes a pool on one database; nothing is dialled before the first use.
 func (w *Warehouse) connect(addrs []string, database string) (driver.Conn, error) {
-	conn, err := clickhouse.Open(&clickhouse.Options{
+	conn, err := clickhouse.Open(w.options(addrs, database))
+	if err != nil {
+		return nil, fmt.Errorf("opening warehouse: %w", err)
+	}
+	return conn, nil
+}
+
+func (w *Warehouse) options(addrs []string, database string) *clickhouse.Options {
+	return &clickhouse.Options{
 		Addr:             addrs,
 		Auth:             clickhouse.Auth{Database: database, Username: w.target.User, Password: w.target.Password},
 		TLS:              w.target.TLS,
@@ -122,11 +133,7 @@ func (w *Warehouse) connect(addrs []string, database string) (driver.Conn, error
 		ConnOpenStrategy: clickhouse.ConnOpenInOrder,
 		Compression:      w.target.compression(),
 		Settings:         w.target.settings(),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("opening warehouse: %w", err)
 	}
-	return conn, nil
 }
 
 // Ping asks the server for a sign of life.

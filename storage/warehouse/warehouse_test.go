@@ -38,9 +38,14 @@ func openAt(t testing.TB, url string) *warehouse.Warehouse {
 	return w
 }
 
+// at is a place of an edge's first generation.
+func at(edge string, seq uint64) consent.Place {
+	return consent.Place{Edge: edge, Generation: consent.FirstGeneration, Seq: seq}
+}
+
 func sendProofs(t testing.TB, w *warehouse.Warehouse, first uint64, proofs []*consent.Proof) {
 	t.Helper()
-	if err := w.SendProofs(context.Background(), first, proofs); err != nil {
+	if err := w.SendProofs(context.Background(), at(proofs[0].Edge, first), proofs); err != nil {
 		t.Fatal(err)
 	}
 }

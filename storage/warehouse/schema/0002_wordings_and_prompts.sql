@@ -16,18 +16,19 @@ ORDER BY (site, hash);
 -- One row per display of a surface.
 CREATE TABLE IF NOT EXISTS prompts
 (
-    site     LowCardinality(String) CODEC(ZSTD(1)),
-    shown_at DateTime64(3, 'UTC')   CODEC(Delta, ZSTD(1)),
-    edge     LowCardinality(String) CODEC(ZSTD(1)),
-    seq      UInt64                 CODEC(Delta, ZSTD(1)),
-    id       UUID                   CODEC(ZSTD(1)),
-    surface  LowCardinality(String) CODEC(ZSTD(1)),
-    locale   LowCardinality(String) CODEC(ZSTD(1)),
-    country  LowCardinality(String) CODEC(ZSTD(1)),
-    device   LowCardinality(String) CODEC(ZSTD(1)),
-    wording  LowCardinality(String) CODEC(ZSTD(1)),
-    page     LowCardinality(String) CODEC(ZSTD(1))
+    site       LowCardinality(String) CODEC(ZSTD(1)),
+    shown_at   DateTime64(3, 'UTC')   CODEC(Delta, ZSTD(1)),
+    edge       LowCardinality(String) CODEC(ZSTD(1)),
+    generation UInt32                 CODEC(ZSTD(1)),
+    seq        UInt64                 CODEC(Delta, ZSTD(1)),
+    id         UUID                   CODEC(ZSTD(1)),
+    surface    LowCardinality(String) CODEC(ZSTD(1)),
+    locale     LowCardinality(String) CODEC(ZSTD(1)),
+    country    LowCardinality(String) CODEC(ZSTD(1)),
+    device     LowCardinality(String) CODEC(ZSTD(1)),
+    wording    LowCardinality(String) CODEC(ZSTD(1)),
+    page       LowCardinality(String) CODEC(ZSTD(1))
 )
 ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(shown_at)
-ORDER BY (site, shown_at, edge, seq);
+ORDER BY (site, shown_at, edge, generation, seq);

@@ -2,7 +2,8 @@
 -- with erased = true and nothing personal.
 CREATE VIEW IF NOT EXISTS consents AS
 SELECT
-    f.site AS site, f.recorded_at AS recorded_at, f.id AS id, f.edge AS edge, f.seq AS seq,
+    f.site AS site, f.recorded_at AS recorded_at, f.logical AS logical, f.id AS id,
+    f.edge AS edge, f.generation AS generation, f.seq AS seq,
     f.surface AS surface, f.method AS method, f.locale AS locale, f.country AS country, f.device AS device,
     f.wording AS wording,
     JSONExtract(f.decisions, 'Map(String, String)') AS decisions,
@@ -20,5 +21,5 @@ SELECT
     if(erased, '', lower(hex(p.salt))) AS salt
 FROM (SELECT * FROM consent_facts FINAL) AS f
 LEFT JOIN (SELECT *, 1 AS kept FROM consent_personal FINAL) AS p
-    ON f.site = p.site AND f.recorded_at = p.recorded_at AND f.edge = p.edge AND f.seq = p.seq
+    ON f.site = p.site AND f.recorded_at = p.recorded_at AND f.edge = p.edge AND f.generation = p.generation AND f.seq = p.seq
 SETTINGS do_not_merge_across_partitions_select_final = 1;

@@ -26,8 +26,3 @@ CREATE TABLE IF NOT EXISTS checkpoints
 )
 ENGINE = ReplacingMergeTree(sealed_at)
 ORDER BY (log, origin);
-
--- The log is read by seq, which the sort key holds last: within a granule they lie close together.
-ALTER TABLE consent_facts ADD INDEX IF NOT EXISTS seq_range seq TYPE minmax GRANULARITY 1;
-
-ALTER TABLE consent_facts MATERIALIZE INDEX seq_range;
