@@ -28,6 +28,7 @@
 //	erase.go    consentd erase, and the server's part of it
 //	backup.go   consentd backup, and the server's part of it
 //	resend.go   consentd resend, and the server's part of it
+//	umask_unix.go  modes of what is written
 //
 // # Why kong
 //
@@ -75,6 +76,7 @@ type cli struct {
 }
 
 func main() {
+	closeToOthers()
 	engine.RunChildIfAsked()
 	ctx := untilSignal(os.Stderr, os.Exit)
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
