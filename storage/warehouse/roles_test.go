@@ -35,10 +35,10 @@ func made(t *testing.T, r role) (all []string) {
 func TestReplicasShareTheirTables(t *testing.T) {
 	const path = "('/clickhouse/tables/{shard}/{database}/{table}', '{replica}'"
 	engines := map[string]string{"checkpoints_local": "ReplacingMergeTree" + path + ", sealed_at)"}
-	for _, table := range []string{"consent_facts", "consent_personal", "prompts", "publications"} {
+	for _, table := range []string{"consent_facts", "consent_personal", "prompts", "publications", "consent_repeats", "prompt_repeats", "consent_late", "logs"} {
 		engines[table+localSuffix] = "ReplacingMergeTree" + path + ")"
 	}
-	for _, table := range []string{"wordings", "rates_hourly", "prompts_hourly"} {
+	for _, table := range []string{"wordings"} {
 		engines[table+localSuffix] = "AggregatingMergeTree" + path + ")"
 	}
 	got := map[string]string{}
