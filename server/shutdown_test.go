@@ -65,7 +65,7 @@ func TestAShutdownWhileServeBeginsHolds(t *testing.T) {
 // TestAShutdownWaitsForNobodyWhoIsOnlySending: connections without a whole request are closed although the time for
 // requests under way is not bounded.
 func TestAShutdownWaitsForNobodyWhoIsOnlySending(t *testing.T) {
-	k := prepareServer(t)
+	k := prepareServer(t, func(o *Options) { o.ReadTimeout = time.Hour })
 	ln := listen(t)
 	served := make(chan error, 1)
 	go func() { served <- k.Serve(ln) }()
@@ -89,6 +89,26 @@ func TestAShutdownWaitsForNobodyWhoIsOnlySending(t *testing.T) {
 	}
 	if err := <-served; err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestNoRequestIsReadOnceAShutdownHasBegun, not on a connection either whose answer went out in that moment.
+func TestNoRequestIsReadOnceAShutdownHasBegun(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	all := &conns{}
+	c := &coarseConn{Conn: ours, conns: all}
+	if !all.add(c) {
+		t.Fatal("a connection before the shutdown is refused")
+	}
+	c.handling.Store(true)
+	all.closeReading()
+	go io.WriteString(theirs, "GET / HTTP/1.1\r\n")
+	if n, err := c.Read(make([]byte, 10)); n > 0 || !errors.Is(err, net.ErrClosed) {
+		t.Errorf("%d bytes read, %v", n, err)
+	}
+	if all.add(&coarseConn{conns: all}) {
+		t.Error("a connection that comes after is served")
 	}
 }
 
