@@ -169,7 +169,7 @@ func (r *rig) ask(sql string) (n uint64, err error) {
 
 // stopMerges keeps copies visible: what is stored twice stays twice.
 func (r *rig) stopMerges() {
-	for _, table := range []string{"consent_facts", "consent_personal", "rates_hourly"} {
+	for _, table := range []string{"consent_facts", "consent_personal"} {
 		r.exec("SYSTEM STOP MERGES " + table)
 	}
 }

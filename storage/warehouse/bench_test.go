@@ -10,7 +10,7 @@ import (
 	"github.com/consentd/consentd/storage/warehouse"
 )
 
-// BenchmarkSendProofs measures rows/s through one connection: both tables and the hourly roll-up.
+// BenchmarkSendProofs measures rows/s through one connection: both tables.
 func BenchmarkSendProofs(b *testing.B) {
 	for _, n := range []int{2_000, 10_000, 50_000} {
 		b.Run(fmt.Sprintf("batch=%d", n), func(b *testing.B) {
@@ -36,7 +36,7 @@ func BenchmarkBytesPerProof(b *testing.B) {
 		for i := range uint64(batches) {
 			sendProofs(b, w, i*n, g.Proofs(n))
 		}
-		for _, table := range []string{"consent_facts", "consent_personal", "rates_hourly"} {
+		for _, table := range []string{"consent_facts", "consent_personal", "consent_late"} {
 			optimize(b, w, table)
 		}
 		s, err := w.Stats(b.Context())
@@ -50,7 +50,7 @@ func BenchmarkBytesPerProof(b *testing.B) {
 		b.ReportMetric(facts, "facts-B/proof")
 		b.ReportMetric(personal, "personal-B/proof")
 		b.ReportMetric(facts+personal, "B/proof")
-		b.ReportMetric(float64(s.Bytes["rates_hourly"])/(batches*n), "rollup-B/proof")
+		b.ReportMetric(float64(s.Bytes["consent_late"])/(batches*n), "late-B/proof")
 	}
 }
 
@@ -64,7 +64,7 @@ func BenchmarkQuestions(b *testing.B) {
 		last = g.Proofs(n)
 		sendProofs(b, w, i*n, last)
 	}
-	for _, table := range []string{"consent_facts", "consent_personal", "rates_hourly"} {
+	for _, table := range []string{"consent_facts", "consent_personal", "consent_late"} {
 		optimize(b, w, table)
 	}
 	day := warehouse.RatesQuery{Site: "shop", From: storagetest.Start.Time(), To: storagetest.Start.Time().Add(24 * time.Hour)}

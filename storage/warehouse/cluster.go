@@ -15,7 +15,7 @@ import (
 
 // A cluster keeps each table X of the schema as X_local on every shard, and as X, a Distributed table over those, on
 // every server that knows the cluster and on those of the address. So whatever reads or writes X does not know the
-// difference; only what changes tables does. Roll-ups are fed on the shard that takes the rows.
+// difference; only what changes tables does.
 //
 // Statements go to each server by itself, with the user and password of the address, and the host and port that
 // system.clusters has for it: ON CLUSTER would need a Keeper, which a cluster without replicas has not. A replica that
@@ -30,14 +30,16 @@ var ErrCluster = errors.New("warehouse: the cluster cannot be used")
 const localSuffix = "_local"
 
 // shardBy says which shard a row goes to. Equal rows must meet, to collapse, and a person's rows lie together. The
-// facts have nothing of a person in them; "" is written by its feed alone.
+// facts have nothing of a person in them.
 var shardBy = map[string]string{
 	"consent_facts":    "sipHash64(edge, generation, seq)",
 	"consent_personal": "sipHash64(subject)",
 	"wordings":         "sipHash64(site, hash)",
 	"prompts":          "sipHash64(edge, generation, seq)",
-	"rates_hourly":     "",
-	"prompts_hourly":   "",
+	"consent_repeats":  "sipHash64(site, id)",
+	"prompt_repeats":   "sipHash64(site, id)",
+	"consent_late":     "sipHash64(site, id)",
+	"logs":             "sipHash64(edge, generation)",
 	"publications":     "sipHash64(site, hash)",
 	"checkpoints":      "sipHash64(log, origin)",
 	"edges":            "sipHash64(edge)", // one shard, so that what one writes the other sees
@@ -49,8 +51,6 @@ var (
 	tableEngine  = regexp.MustCompile(`\nENGINE = (\w*MergeTree)(?:\((\w+)\))?`)
 	tableIndex   = regexp.MustCompile(`,\n *INDEX [^\n]*[^\n,]`)
 	tableAltered = regexp.MustCompile(`^(ALTER TABLE \w+)( \w+ (\w+))`)
-	feedCreated  = regexp.MustCompile(`^(CREATE MATERIALIZED VIEW IF NOT EXISTS \w+ TO \w+)`)
-	feedFrom     = regexp.MustCompile(`(\nFROM \w+)`)
 	viewCreated  = regexp.MustCompile(`^CREATE VIEW `)
 )
 
@@ -81,9 +81,6 @@ func shardRole(replicated bool) role {
 				s = tableEngine.ReplaceAllStringFunc(s, replicatedEngine)
 			}
 			return s, nil
-		case feedCreated.MatchString(s):
-			s = feedCreated.ReplaceAllString(s, "${1}"+localSuffix)
-			return feedFrom.ReplaceAllString(s, "${1}"+localSuffix), nil
 		case tableAltered.MatchString(s):
 			return tableAltered.ReplaceAllString(s, "${1}"+localSuffix+"${2}"), nil
 		case viewCreated.MatchString(s):
@@ -115,18 +112,13 @@ func (t *Target) doorRole() role {
 			if !known || columns == nil {
 				return "", fmt.Errorf("%w: nothing is known of the table %s", ErrCluster, table)
 			}
-			if key != "" {
-				key = ", " + key
-			}
-			return fmt.Sprintf("%s\nENGINE = Distributed('%s', '%s', '%s%s'%s)", tableIndex.ReplaceAllString(s[:columns[0]], ""),
+			return fmt.Sprintf("%s\nENGINE = Distributed('%s', '%s', '%s%s', %s)", tableIndex.ReplaceAllString(s[:columns[0]], ""),
 				t.Cluster, t.Database, table, localSuffix, key), nil
 		case tableAltered.MatchString(s):
 			if tableAltered.FindStringSubmatch(s)[3] == "INDEX" {
 				return "", nil
 			}
 			return s, nil
-		case feedCreated.MatchString(s):
-			return "", nil
 		}
 		return s, nil
 	}}

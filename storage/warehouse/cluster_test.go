@@ -27,6 +27,8 @@ func TestOnACluster(t *testing.T) {
 		"entries":                TestEntriesAreTheFactsInTheirOrder,
 		"a seq twice":            TestASeqOfAnotherGenerationIsAnotherEntry,
 		"checkpoints":            TestTheLastCheckpointOfEachOriginIsKept,
+		"an id several times":    TestAnIDCountsOnceHoweverOftenAndWhereverItWasRecorded,
+		"two edges at once":      TestTwoEdgesThatInsertAtTheSameMomentCountOnce,
 		"publications":           TestPublicationsAreKeptBesideTheWordings,
 		"erasing":                TestErasingASubjectLeavesItsFacts,
 		"erased before it comes": TestAnErasedProofIsSentWithoutAPersonalRow,

@@ -11,16 +11,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// there is what readers find of one edge's proofs: whole ones in the facts, whole ones in the view, and those the
-// roll-up counts.
-type there struct{ Facts, Whole, Counted uint64 }
+// there is what readers find of one edge's proofs: whole ones in the facts, and whole ones in the view.
+type there struct{ Facts, Whole uint64 }
 
 func whatIsThere(t *testing.T, w *warehouse.Warehouse) there {
 	t.Helper()
 	return there{
 		count(t, w, "SELECT count() FROM consent_facts FINAL"),
 		count(t, w, "SELECT count() FROM consents WHERE NOT erased"),
-		count(t, w, "SELECT toUInt64(groupBitmapMerge(seqs)) FROM rates_hourly"),
 	}
 }
 
@@ -36,12 +34,10 @@ func TestALostPartIsFilledByTheResend(t *testing.T) {
 		lost   string
 		filled bool
 	}{
-		"facts":                          {"consent_facts", true},
-		"personal parts":                 {"consent_personal", true},
-		"the roll-up":                    {"rates_hourly", true},
-		"control: facts, by range":       {"consent_facts", false},
-		"control: personal, by range":    {"consent_personal", false},
-		"control: the roll-up, by range": {"rates_hourly", false},
+		"facts":                       {"consent_facts", true},
+		"personal parts":              {"consent_personal", true},
+		"control: facts, by range":    {"consent_facts", false},
+		"control: personal, by range": {"consent_personal", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := storagetest.OwnEngine(t)
@@ -50,7 +46,7 @@ func TestALostPartIsFilledByTheResend(t *testing.T) {
 			if err := w.Migrate(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			for _, table := range []string{"consent_facts", "consent_personal", "rates_hourly"} {
+			for _, table := range []string{"consent_facts", "consent_personal"} {
 				// Ours have no window; a server's defaults, or its operator, may give them one.
 				exec(t, w, "ALTER TABLE "+table+" MODIFY SETTING non_replicated_deduplication_window = 1000")
 				exec(t, w, "SYSTEM STOP MERGES "+table)
@@ -64,7 +60,7 @@ func TestALostPartIsFilledByTheResend(t *testing.T) {
 					sendProofs(t, w, uint64(first), v.proofs["e1"][first:first+500])
 				}
 			}
-			whole := there{2000, 2000, 2000}
+			whole := there{2000, 2000}
 			send()
 			if d := cmp.Diff(whole, whatIsThere(t, w)); d != "" {
 				t.Fatalf("after the first time (-want +got):\n%s", d)

@@ -102,6 +102,14 @@ func classifyAs(doing string, err error) error {
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
+// serverError is classify for what is no insert: no answer to a question blames rows.
+func serverError(err error) error {
+	if ex, ok := errors.AsType[*clickhouse.Exception](err); ok {
+		return &ServerError{Code: ex.Code, err: err}
+	}
+	return err
+}
+
 // ServerError is an exception of the server that waiting, or an operator, can cure.
 type ServerError struct {
 	Code int32

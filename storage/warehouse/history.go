@@ -40,20 +40,25 @@ const MaxHistory = 1000
 const proofColumns = `f.id, f.site, f.edge, f.generation, f.seq, toUnixTimestamp64Milli(f.recorded_at), f.logical, f.surface, f.method, f.locale, f.country,
 	f.device, f.wording, f.decisions, toUInt8(f.grade), f.prompt, f.follows, f.commitment`
 
+const ofSubject = `site = {site:String} AND subject = unhex({key:String})`
+
 const personalColumnsOf = `p.subject, p.subject_kind, p.device, p.ip, p.user_agent, p.page, p.identifier, p.salt`
 
 // History lists the proofs of one subject, newest first, after before, at most limit (1 to MaxHistory) of
-// them. Erased proofs no longer belong to a subject.
+// them. A proof that was recorded several times is listed once, as it was recorded first. Erased proofs no longer
+// belong to a subject.
 func (w *Warehouse) History(ctx context.Context, site string, key consent.SubjectKey, before Position, limit int) ([]Recorded, error) {
 	if limit < 1 || limit > MaxHistory {
 		return nil, fmt.Errorf("%w: limit is 1 to %d", ErrQuery, MaxHistory)
 	}
 	after := ""
 	if before != (Position{}) {
-		after = "AND (recorded_at, edge, generation, seq) < (fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {edge:String}, {generation:UInt32}, {seq:UInt64})"
+		after = " AND (recorded_at, edge, generation, seq) < (fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {edge:String}, {generation:UInt32}, {seq:UInt64})"
 	}
 	// The page is found by the primary key of the personal table, its facts by theirs.
-	query := `WITH page AS (SELECT * FROM consent_personal WHERE site = {site:String} AND subject = unhex({key:String}) ` + after + `
+	query := `WITH page AS (SELECT * FROM consent_personal WHERE ` + ofSubject + after + `
+			AND (recorded_at, edge, generation, seq) NOT IN (SELECT recorded_at, edge, generation, seq FROM consent_repeats
+				WHERE site = {site:String} AND (recorded_at, edge, generation, seq) IN (SELECT recorded_at, edge, generation, seq FROM consent_personal WHERE ` + ofSubject + `))
 			ORDER BY recorded_at DESC, edge DESC, generation DESC, seq DESC LIMIT 1 BY recorded_at, edge, generation, seq LIMIT {limit:UInt64})
 		SELECT ` + proofColumns + `, toUInt8(1), ` + personalColumnsOf + ` FROM page AS p
 		INNER JOIN (SELECT * FROM consent_facts
@@ -66,7 +71,7 @@ func (w *Warehouse) History(ctx context.Context, site string, key consent.Subjec
 		clickhouse.Named("generation", before.Generation), clickhouse.Named("seq", before.Seq))
 }
 
-// Proof finds one proof by id, or ErrNotFound.
+// Proof finds one proof by id, or ErrNotFound: as it was recorded first, if it was several times.
 //
 // A proof id carries its client's time, mostly the minute it was recorded in: that window is looked at
 // first, by primary key, and everything else only when the clock was wrong.

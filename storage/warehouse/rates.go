@@ -119,8 +119,8 @@ func (q *RatesQuery) Validate() error {
 	return nil
 }
 
-// Rates answers q from the hourly roll-ups; split by page, from the raw tables, because a page can be personal
-// and is kept out of the roll-ups: that costs time in proportion to the proofs in the range.
+// Rates answers q by counting the facts, in time in proportion to the proofs and prompts of the range; split by page,
+// which can be personal, it also reads the personal parts.
 func (w *Warehouse) Rates(ctx context.Context, q RatesQuery) (*Rates, error) {
 	if err := q.Validate(); err != nil {
 		return nil, err
@@ -204,24 +204,27 @@ func (q *RatesQuery) sql() string {
 		" LIMIT {limit:UInt64} SETTINGS do_not_merge_across_partitions_select_final = 1"
 }
 
+// Columns are named whole in both ranges, so that the primary key serves. What repeats an id does not count.
 const (
-	hourRange = "site = {site:String} AND hour >= toDateTime({from:Int64}, 'UTC') AND hour < toDateTime({to:Int64}, 'UTC')"
-	// Raw columns are named whole in both ranges, so that the primary key serves.
 	recordedRange = "site = {site:String} AND recorded_at >= toDateTime64({from:Int64}, 3, 'UTC') AND recorded_at < toDateTime64({to:Int64}, 3, 'UTC')"
 	shownRange    = "site = {site:String} AND shown_at >= toDateTime64({from:Int64}, 3, 'UTC') AND shown_at < toDateTime64({to:Int64}, 3, 'UTC')"
+
+	countedFacts = "consent_facts FINAL WHERE " + recordedRange + ` AND (recorded_at, edge, generation, seq) NOT IN
+		(SELECT recorded_at, edge, generation, seq FROM consent_repeats WHERE ` + recordedRange + ")"
+	countedPrompts = "prompts FINAL WHERE " + shownRange + ` AND (shown_at, edge, generation, seq) NOT IN
+		(SELECT shown_at, edge, generation, seq FROM prompt_repeats WHERE ` + shownRange + ")"
 )
 
-// answers gives rows (dimensions, granted, n): n answers.
+// answers gives rows (dimensions, granted, n): n answers. Grouping first leaves the JSON of decisions to be read once
+// a group, not once a proof.
 func (q *RatesQuery) answers() string {
-	rows := `(SELECT hour, edge, surface, locale, wording, method, country, device, decisions, groupBitmapMerge(seqs) AS n
-		FROM rates_hourly WHERE ` + hourRange + ` GROUP BY hour, edge, surface, locale, wording, method, country, device, decisions)`
+	rows := "(SELECT " + q.stored("recorded_at") + "decisions, count() AS n FROM " + countedFacts + " GROUP BY ALL)"
 	if q.by(ByPage) {
-		// One integer as the key makes the join a third as dear as (recorded_at, edge, generation, seq): it is seq, shifted
-		// for each edge to a place of its own. ANY: a proof counts once, whatever it meets. Grouping first
-		// leaves the JSON of decisions to be read once a group, not once a proof.
-		rows = `(SELECT ` + q.raw("f.recorded_at") + `decisions, count() AS n
-			FROM (SELECT * FROM consent_facts FINAL WHERE ` + recordedRange + `) AS f
-			LEFT ANY JOIN (SELECT edge, generation, seq, page FROM consent_personal FINAL WHERE ` + recordedRange + `) AS p
+		// One integer as the key makes the join a third as dear as the whole place: it is seq, shifted for each log to
+		// a place of its own. ANY: a proof counts once, whatever it meets.
+		rows = `(SELECT ` + q.stored("f.recorded_at") + `decisions, count() AS n
+			FROM (SELECT * FROM ` + countedFacts + `) AS f
+			LEFT ANY JOIN (SELECT edge, generation, seq, page FROM consent_personal WHERE ` + recordedRange + `) AS p
 			ON bitXor(f.seq, cityHash64(f.edge, f.generation)) = bitXor(p.seq, cityHash64(p.edge, p.generation)) GROUP BY ALL)`
 	}
 	if q.by(ByPurpose) {
@@ -233,11 +236,7 @@ func (q *RatesQuery) answers() string {
 
 // prompts gives rows (dimensions, n): n displays.
 func (q *RatesQuery) prompts() string {
-	rows := `(SELECT hour, edge, surface, locale, wording, country, device, groupBitmapMerge(seqs) AS n
-		FROM prompts_hourly WHERE ` + hourRange + ` GROUP BY hour, edge, surface, locale, wording, country, device)`
-	if q.by(ByPage) {
-		rows = `(SELECT ` + q.raw("shown_at") + `wording, count() AS n FROM prompts FINAL WHERE ` + shownRange + ` GROUP BY ALL)`
-	}
+	rows := "(SELECT " + q.stored("shown_at") + "wording, count() AS n FROM " + countedPrompts + " GROUP BY ALL)"
 	if q.by(ByPurpose) {
 		return "(SELECT s.*, purpose FROM " + rows + ` AS s
 			INNER JOIN (SELECT hash, asked FROM wordings FINAL WHERE site = {site:String}) AS w ON toString(s.wording) = w.hash
@@ -246,8 +245,8 @@ func (q *RatesQuery) prompts() string {
 	return rows
 }
 
-// raw lists the stored columns that the dimensions of q rest on, out of a table whose rows are dated by at.
-func (q *RatesQuery) raw(at string) string {
+// stored lists the columns that the dimensions of q rest on, out of a table whose rows are dated by at.
+func (q *RatesQuery) stored(at string) string {
 	hour, list := false, ""
 	for _, d := range q.By {
 		switch d {

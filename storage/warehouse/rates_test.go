@@ -168,7 +168,7 @@ func (v *world) send(t *testing.T, w *warehouse.Warehouse, n int) {
 
 func TestRatesEqualACountByHandHoweverOftenABatchComes(t *testing.T) {
 	w, v := open(t), newWorld()
-	for _, table := range []string{"consent_facts", "consent_personal", "prompts", "rates_hourly", "prompts_hourly"} {
+	for _, table := range []string{"consent_facts", "consent_personal", "prompts"} {
 		alter(t, w, "SYSTEM STOP MERGES ", table, "")
 	}
 	v.send(t, w, 500)
@@ -181,7 +181,7 @@ func TestRatesEqualACountByHandHoweverOftenABatchComes(t *testing.T) {
 	}
 	v.check(t, w)
 
-	for _, table := range []string{"consent_facts", "consent_personal", "prompts", "rates_hourly", "prompts_hourly"} {
+	for _, table := range []string{"consent_facts", "consent_personal", "prompts"} {
 		alter(t, w, "SYSTEM START MERGES ", table, "")
 		optimize(t, w, table)
 	}
@@ -191,21 +191,6 @@ func TestRatesEqualACountByHandHoweverOftenABatchComes(t *testing.T) {
 	if n := count(t, w, "SELECT count() FROM wordings"); n != 0 {
 		optimize(t, w, "wordings")
 	}
-	v.check(t, w)
-}
-
-func TestARollUpThatFailedCatchesUpWithTheRetry(t *testing.T) {
-	w, v := open(t), newWorld()
-	proofs := v.proofs["e1"]
-	v.proofs["e2"], v.prompts = nil, nil
-	exec(t, w, "DETACH TABLE rates_hourly SYNC")
-	err := w.SendProofs(t.Context(), at("e1", 0), proofs)
-	var poison interface{ Poison() bool }
-	if err == nil || errors.As(err, &poison) {
-		t.Fatalf("a missing roll-up must be an error that is retried, got %v", err)
-	}
-	exec(t, w, "ATTACH TABLE rates_hourly")
-	sendProofs(t, w, 0, proofs)
 	v.check(t, w)
 }
 

@@ -1,5 +1,6 @@
 -- What those read who may see both parts: one row per proof, in words. An erased person's proofs stay,
--- with erased = true and nothing personal.
+-- with erased = true and nothing personal. What repeats an id is left out. ANY, and no FINAL of the personal part: its
+-- copies are all equal, or all erased.
 CREATE VIEW IF NOT EXISTS consents AS
 SELECT
     f.site AS site, f.recorded_at AS recorded_at, f.logical AS logical, f.id AS id,
@@ -19,7 +20,11 @@ SELECT
     p.user_agent AS user_agent, p.page AS page,
     lower(hex(p.identifier)) AS identifier,
     if(erased, '', lower(hex(p.salt))) AS salt
-FROM (SELECT * FROM consent_facts FINAL) AS f
-LEFT JOIN (SELECT *, 1 AS kept FROM consent_personal FINAL) AS p
+FROM
+(
+    SELECT * FROM consent_facts FINAL
+    WHERE (site, recorded_at, edge, generation, seq) NOT IN (SELECT site, recorded_at, edge, generation, seq FROM consent_repeats)
+) AS f
+LEFT ANY JOIN (SELECT *, 1 AS kept FROM consent_personal) AS p
     ON f.site = p.site AND f.recorded_at = p.recorded_at AND f.edge = p.edge AND f.generation = p.generation AND f.seq = p.seq
 SETTINGS do_not_merge_across_partitions_select_final = 1;
