@@ -71,6 +71,14 @@ func (t *Target) everywhere(table string) string {
 	return "cluster('" + t.Cluster + "', " + table + ")"
 }
 
+// onEvery is a table of one server, or of every replica of every shard.
+func (t *Target) onEvery(table string) string {
+	if t.Cluster == "" {
+		return table
+	}
+	return "clusterAllReplicas('" + t.Cluster + "', " + table + ")"
+}
+
 // shardRole makes of the schema what a shard holds.
 func shardRole(replicated bool) role {
 	return role{"schema_migrations" + localSuffix, func(s string) (string, error) {

@@ -3,9 +3,6 @@ package warehouse
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/consentd/consentd/storage/consent"
@@ -94,91 +91,4 @@ func (w *Warehouse) Entries(ctx context.Context, edge string, generation uint32,
 		}
 	}
 	return nil
-}
-
-// eraseChunk is how many proofs one mutation names.
-const eraseChunk = 500
-
-// Erase removes the personal part of every proof of a subject, on the server's disk too, and says how many proofs
-// that were. It returns when the server has rewritten what held them; the files before that stay until the server
-// clears them (old_parts_lifetime, eight minutes). What the ledger still holds has to be erased there first, and to
-// have been shipped since: the drain sends what it read before.
-//
-// # Why by place and not by subject
-//
-// A mutation is kept in words beside the table, and the server may log it: it must not name whom it forgets.
-func (w *Warehouse) Erase(ctx context.Context, site string, key consent.SubjectKey) (int, error) {
-	places, err := w.places(ctx, site, key)
-	if err != nil {
-		return 0, err
-	}
-	if err := w.noteErased(ctx, places); err != nil {
-		return 0, err
-	}
-	for chunk := range slices.Chunk(places, eraseChunk) {
-		if err := w.erase(ctx, site, chunk); err != nil {
-			return 0, fmt.Errorf("erasing: %w", err)
-		}
-	}
-	return len(places), nil
-}
-
-// noteErased keeps the places, before anything is erased there: see ErasedHere.
-func (w *Warehouse) noteErased(ctx context.Context, places []Position) error {
-	edges, generations, seqs, at := newWords(len(places)), make([]uint32, len(places)), make([]uint64, len(places)), make([]int64, len(places))
-	for i, p := range places {
-		edges.add(p.Edge)
-		generations[i], seqs[i], at[i] = p.Generation, p.Seq, time.Now().UnixMilli()
-	}
-	for first := 0; first < len(places); first += MaxBatch {
-		end := min(first+MaxBatch, len(places))
-		err := w.send(ctx, "erasures", "INSERT INTO erasures (edge, generation, seq, erased_at)", end-first, func() columns {
-			return columns{edges.rows[first:end], generations[first:end], seqs[first:end], at[first:end]}
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (w *Warehouse) places(ctx context.Context, site string, key consent.SubjectKey) ([]Position, error) {
-	ctx, cancel := context.WithTimeout(ctx, w.opt.Timeout)
-	defer cancel()
-	rows, err := w.conn.Query(ctx, `SELECT DISTINCT toUnixTimestamp64Milli(recorded_at), edge, generation, seq FROM consent_personal
-		WHERE site = {site:String} AND subject = unhex({key:String})`, clickhouse.Named("site", site), clickhouse.Named("key", key.String()))
-	if err != nil {
-		return nil, fmt.Errorf("asking what to erase: %w", err)
-	}
-	defer rows.Close()
-	var all []Position
-	for rows.Next() {
-		var at int64
-		var p Position
-		if err := rows.Scan(&at, &p.Edge, &p.Generation, &p.Seq); err != nil {
-			return nil, fmt.Errorf("reading what to erase: %w", err)
-		}
-		p.At = consent.Millis(at)
-		all = append(all, p)
-	}
-	return all, rows.Err()
-}
-
-func (w *Warehouse) erase(ctx context.Context, site string, places []Position) error {
-	ctx, cancel := context.WithTimeout(ctx, w.opt.Timeout)
-	defer cancel()
-	var list strings.Builder
-	for i, p := range places {
-		if i > 0 {
-			list.WriteByte(',')
-		}
-		fmt.Fprintf(&list, "(fromUnixTimestamp64Milli(%d, 'UTC'), %s, %d, %d)", p.At, quoted(p.Edge), p.Generation, p.Seq)
-	}
-	return w.alter(ctx, "ALTER TABLE ", "consent_personal",
-		" DELETE WHERE site = "+quoted(site)+" AND (recorded_at, edge, generation, seq) IN ("+list.String()+") SETTINGS mutations_sync = 2")
-}
-
-// quoted writes a string literal; statements that become mutations take no parameters.
-func quoted(s string) string {
-	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
 }

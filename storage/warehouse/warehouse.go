@@ -27,7 +27,8 @@
 //	errors.go     which server errors blame the rows
 //	rates.go      Rates: granted, denied and prompts by dimension
 //	history.go    History and Proof: the proofs of a subject, one proof by id
-//	evidence.go   publications, checkpoints, entries of the log, Erase
+//	evidence.go   publications, checkpoints, entries of the log
+//	erase.go      Erase: the personal rows of one person
 //	sql.go        SQL: a read-only statement, for people
 //	format.go     what SQL prints
 //
