@@ -57,6 +57,7 @@ const (
 	codeInternal         = "internal"
 	codeBusy             = "busy"
 	codeDiskFull         = "disk_full"
+	codeSuspended        = "recording_suspended"
 	codeShuttingDown     = "shutting_down"
 	codeWarehouse        = "warehouse_unavailable"
 	codeUnknownForm      = "unknown_form"
@@ -145,6 +146,7 @@ func Codes() []Code {
 		{codeLogMismatch, 500, Fatal, "What is stored is not what the log says"},
 		{codeBusy, 503, Retry, "More is arriving than the disk can take"},
 		{codeDiskFull, 503, Retry, "The disk is nearly full"},
+		{codeSuspended, 503, Retry, "Nothing is recorded until an operator has looked"},
 		{codeShuttingDown, 503, Retry, "This server is shutting down"},
 		{codeWarehouse, 503, Retry, "The warehouse does not answer"},
 		{codeNoMail, 503, Retry, "This server sends no mail"},

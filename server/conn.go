@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -8,11 +9,11 @@ import (
 )
 
 // doorman wraps what a listener accepts, for three things fasthttp leaves undone: cheap deadlines, answers that
-// arrive although the request was not read to its end, and a shutdown that does not wait for connections on
-// which nothing was ever said (browsers open some on suspicion).
+// arrive although the request was not read to its end, and a shutdown that waits for nobody but those whose request
+// is being handled or whose answer is going out. Closing it twice is no error.
 type doorman struct {
 	net.Listener
-	silent *silent
+	conns *conns
 }
 
 func (l doorman) Accept() (net.Conn, error) {
@@ -20,38 +21,63 @@ func (l doorman) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	conn := &coarseConn{Conn: c, silent: l.silent}
-	l.silent.add(conn)
+	conn := &coarseConn{Conn: c, conns: l.conns}
+	if !l.conns.add(conn) {
+		c.Close()
+	}
 	return conn, nil
 }
 
-// silent is the set of connections no byte has come from.
-type silent struct {
-	mu    sync.Mutex
-	conns map[*coarseConn]struct{}
-}
-
-func (s *silent) add(c *coarseConn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.conns == nil {
-		s.conns = make(map[*coarseConn]struct{})
+func (l doorman) Close() error {
+	if err := l.Listener.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
 	}
-	s.conns[c] = struct{}{}
+	return nil
 }
 
-func (s *silent) remove(c *coarseConn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, c)
+// conns is the set of open connections.
+type conns struct {
+	mu      sync.Mutex // covers open and the change of closing
+	open    map[*coarseConn]struct{}
+	closing atomic.Bool // no connection reads another request
 }
 
-// close ends them all.
-func (s *silent) close() {
+// add reports whether c may be served.
+func (s *conns) add(c *coarseConn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for c := range s.conns {
-		c.Conn.Close() // its handler sees the end and cleans up
+	if s.open == nil {
+		s.open = make(map[*coarseConn]struct{})
+	}
+	s.open[c] = struct{}{}
+	return !s.closing.Load()
+}
+
+func (s *conns) remove(c *coarseConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.open, c)
+}
+
+// closeReading ends every connection that has no whole request under way: idle ones, and those that sent a part of one
+// and may never send the rest. The others end when they would read the next.
+func (s *conns) closeReading() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closing.Store(true)
+	for c := range s.open {
+		if !c.handling.Load() {
+			c.Conn.Close() // its goroutine sees the end and cleans up
+		}
+	}
+}
+
+// closeAll ends every connection, whatever is under way on it.
+func (s *conns) closeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.open {
+		c.Conn.Close()
 	}
 }
 
@@ -64,18 +90,19 @@ func (s *silent) close() {
 type coarseConn struct {
 	net.Conn
 	read, write time.Time   // the deadlines in force
-	spoke       bool        // a byte has come
+	handling    atomic.Bool // from the call of a handler until the next request is read
 	linger      atomic.Bool // the client may still be sending
-	silent      *silent
+	conns       *conns
 }
 
 func (c *coarseConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if !c.spoke {
-		c.spoke = true
-		c.silent.remove(c)
+	if c.handling.Load() {
+		c.handling.Store(false)
 	}
-	return n, err
+	if c.conns.closing.Load() { // after the store: closeReading sees one of the two
+		return 0, net.ErrClosed
+	}
+	return c.Conn.Read(p)
 }
 
 func (c *coarseConn) SetReadDeadline(t time.Time) error {
@@ -118,7 +145,7 @@ const (
 // Close ends a connection whose request was refused unread by reading on for a moment: bytes that arrive at a
 // closed socket make the kernel reset the connection, and the client would lose the answer that says why.
 func (c *coarseConn) Close() error {
-	c.silent.remove(c)
+	c.conns.remove(c)
 	tcp, ok := c.Conn.(*net.TCPConn)
 	if !ok || !c.linger.Load() {
 		return c.Conn.Close()

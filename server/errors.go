@@ -72,6 +72,8 @@ func problemOf(err error) *problem {
 		return &problem{status: 409, code: codeIDConflict, detail: "make a new id for a new choice"}
 	case errors.Is(err, ledger.ErrBusy):
 		return later(codeBusy, "nothing was recorded; send the same id again", 1, err)
+	case errors.Is(err, ledger.ErrSuspended):
+		return later(codeSuspended, "nothing was recorded; lookups still work, and the admin address says what is wrong", 60, err)
 	case errors.Is(err, ledger.ErrNoSpace):
 		return later(codeDiskFull, "nothing was recorded; lookups still work", 30, err)
 	case errors.Is(err, ledger.ErrClosed):

@@ -21,6 +21,9 @@ import (
 func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 	s.metrics.inFlight.Add(1)
 	defer s.leave(ctx)
+	if c, ok := ctx.Conn().(*coarseConn); ok {
+		c.handling.Store(true) // before draining is read: either this request is refused, or Shutdown waits for it
+	}
 	if s.draining.Load() {
 		s.fail(ctx, s.metrics.unrouted, "-", later(codeShuttingDown, "another edge, or this one in a moment", 1, nil))
 		return

@@ -12,10 +12,20 @@ import (
 
 // healthz answers as long as the process can answer at all.
 func (s *Server) healthz(c *fiber.Ctx, _ *view) error {
-	b := append(begin(c.Context()), `{"ok":true,"version":`...)
-	b = consent.AppendJSONString(b, s.opt.Version)
-	finish(c.Context(), fasthttp.StatusOK, mimeJSON, append(b, '}'))
+	finish(c.Context(), fasthttp.StatusOK, mimeJSON, s.appendHealth(begin(c.Context())))
 	return nil
+}
+
+// adminHealthz is healthz on the admin address.
+func (s *Server) adminHealthz(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", mimeJSON)
+	w.Header().Set("Cache-Control", "no-store")
+	w.Write(s.appendHealth(nil)) // whoever asked is gone if this fails
+}
+
+func (s *Server) appendHealth(b []byte) []byte {
+	b = append(b, `{"ok":true,"version":`...)
+	return append(consent.AppendJSONString(b, s.opt.Version), '}')
 }
 
 // readyz says of each part whether it works, and what is wrong where one does not. 503 only when an essential

@@ -154,6 +154,7 @@ func TestWhatTheLedgerSaysBecomesAProblem(t *testing.T) {
 	}{
 		"the queue is full":         {ledger.ErrBusy, 503, "busy", true},
 		"the disk is nearly full":   {ledger.ErrNoSpace, 503, "disk_full", true},
+		"recording is suspended":    {ledger.ErrSuspended, 503, "recording_suspended", true},
 		"it is closed":              {ledger.ErrClosed, 503, "shutting_down", true},
 		"a write was not confirmed": {fmt.Errorf("%w: EIO", ledger.ErrFatal), 500, "internal", false},
 		"something unforeseen":      {errors.New("boom"), 500, "internal", false},

@@ -212,9 +212,10 @@ type Server struct {
 	candidates sync.Pool // of *admit.Candidate
 
 	draining atomic.Bool
-	silent   silent
-	requests atomic.Uint64 // numbers of request ids
-	idPrefix string        // tells the request ids of one run from another's
+	conns    conns
+	ln       atomic.Pointer[doorman] // nil: Serve was not called
+	requests atomic.Uint64           // numbers of request ids
+	idPrefix string                  // tells the request ids of one run from another's
 
 	views   atomic.Pointer[map[*site.Site]*view] // replaced as a whole when a configuration changes
 	viewsMu sync.Mutex                           // held while replacing
@@ -315,15 +316,48 @@ func (s *Server) newHTTP() *fasthttp.Server {
 }
 
 // Serve answers on ln until Shutdown, then returns nil; answers under way may still be going out until
-// Shutdown returns.
-func (s *Server) Serve(ln net.Listener) error { return s.http.Serve(doorman{ln, &s.silent}) }
+// Shutdown returns. After Shutdown it closes ln and returns nil.
+func (s *Server) Serve(ln net.Listener) error {
+	own := &doorman{ln, &s.conns}
+	s.ln.Store(own)
+	if s.draining.Load() { // after the store: Shutdown sees one of the two
+		own.Close()
+	}
+	return s.http.Serve(own)
+}
 
-// Shutdown refuses new requests, lets those under way finish, and closes every connection. It returns when
-// all are done, or ctx's error when they are not in time.
+// cutOff is how long handlers may take to end once their connections are closed.
+const cutOff = 300 * time.Millisecond
+
+// ErrStillHandling means that handlers did not end in time.
+var ErrStillHandling = errors.New("server: requests were still being handled when the time for them was over")
+
+// Shutdown refuses new requests, closes every connection on which none is being handled, and lets those under way
+// finish until ctx ends; then it closes the rest. It may come before, during or after Serve. ErrStillHandling: a
+// handler runs on.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.draining.Store(true)
-	s.silent.close()
-	return s.http.ShutdownWithContext(ctx)
+	// fasthttp forgets a shutdown that comes before it has its listener.
+	if ln := s.ln.Load(); ln != nil {
+		ln.Close()
+	}
+	s.conns.closeReading()
+	defer context.AfterFunc(ctx, s.conns.closeAll)()
+	done := make(chan error, 1)
+	last, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	go func() { done <- s.http.ShutdownWithContext(last) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(cutOff):
+		return ErrStillHandling
+	}
 }
 
 // quietLogger passes fasthttp's own messages (which may quote a request) on without their text.

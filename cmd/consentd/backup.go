@@ -10,7 +10,7 @@ import (
 )
 
 type backupCmd struct {
-	Admin string `help:"Admin address of the running server." default:"127.0.0.1:9090" env:"CONSENTD_ADMIN" placeholder:"HOST:PORT"`
+	adminFlags
 }
 
 func (c *backupCmd) Help() string {
@@ -22,7 +22,7 @@ together with DATA/keys; without the keys nobody in it can be looked up.`
 }
 
 func (c *backupCmd) Run(ctx context.Context, s streams) error {
-	body, err := askAdmin(ctx, http.MethodPost, c.Admin, "/backup", nil)
+	body, err := c.ask(ctx, http.MethodPost, "/backup", nil)
 	if err != nil {
 		return err
 	}
@@ -34,26 +34,16 @@ func (c *backupCmd) Run(ctx context.Context, s streams) error {
 	return nil
 }
 
-// adminHandler is the server's admin handler and, beside it, the backup, the pictures and erasing. A page in a browser
-// on this machine must not be able to ask for backups until the disk is full.
-func (n *node) adminHandler(front http.Handler) http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("/", front)
-	n.mailRoutes(mux)
-	mux.HandleFunc("POST /snapshot/{site}", n.snapshotHandler)
-	mux.HandleFunc("POST /erase/{site}", n.eraseHandler)
-	mux.HandleFunc("POST /resend", n.resendHandler)
-	mux.HandleFunc("POST /backup", func(w http.ResponseWriter, _ *http.Request) {
-		path := filepath.Join(n.flags.Data, "backups", time.Now().UTC().Format("20060102T150405.000Z"))
-		if err := n.ledger.Checkpoint(path); err != nil {
-			n.log.Error("backup", "error", err)
-			http.Error(w, err.Error(), http.StatusInternalServerError)
-			return
-		}
-		n.log.Info("backup written", "path", path)
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusCreated)
-		json.NewEncoder(w).Encode(map[string]string{"path": path})
-	})
-	return http.NewCrossOriginProtection().Handler(mux)
+// backupHandler lets the command ask a running server.
+func (n *node) backupHandler(w http.ResponseWriter, _ *http.Request) {
+	path := filepath.Join(n.flags.Data, "backups", time.Now().UTC().Format("20060102T150405.000Z"))
+	if err := n.ledger.Checkpoint(path); err != nil {
+		n.log.Error("backup", "error", err)
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	n.log.Info("backup written", "path", path)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusCreated)
+	json.NewEncoder(w).Encode(map[string]string{"path": path})
 }

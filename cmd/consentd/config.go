@@ -33,8 +33,8 @@ func (d dataFlags) snapshots() string   { return filepath.Join(d.Data, "snapshot
 
 // warehouseFlags says which ClickHouse.
 type warehouseFlags struct {
-	Clickhouse string `help:"ClickHouse to ship to, clickhouse://user:password@host:9000/database?secure=true; several hosts with commas; &cluster=NAME spreads the tables over a cluster of that server's configuration. Secret. Empty: an embedded one." env:"CONSENTD_CLICKHOUSE" placeholder:"URL"`
-	EngineLib  string `help:"libchdb.so of the embedded ClickHouse; default: beside the program, or storage/engine/node_modules." env:"CONSENTD_ENGINE_LIB" type:"path" placeholder:"FILE"`
+	Clickhouse string `help:"ClickHouse to ship to, clickhouse://user:password@host:9000/database?secure=true; several hosts with commas; &cluster=NAME spreads the tables over a cluster of that server's configuration. Secret: on the command line whoever lists processes reads it; give it in the environment or the file of --config." unset:"an embedded one" env:"CONSENTD_CLICKHOUSE" placeholder:"URL"`
+	EngineLib  string `help:"libchdb.so of the embedded ClickHouse." unset:"beside the program, or storage/engine/node_modules" env:"CONSENTD_ENGINE_LIB" type:"path" placeholder:"FILE"`
 }
 
 // drainFlags says how shipping to it goes.
@@ -48,11 +48,12 @@ type nodeFlags struct {
 	warehouseFlags
 	drainFlags
 	Edge           string   `help:"Name of this edge in every proof; fixed by the first start on a data directory." default:"e1" env:"CONSENTD_EDGE" placeholder:"NAME"`
-	Admin          string   `help:"Address of /metrics, /readyz and pprof. Keep it private." default:"127.0.0.1:9090" env:"CONSENTD_ADMIN" placeholder:"HOST:PORT"`
-	TrustedProxies []string `help:"Networks whose X-Forwarded-For is believed, like 10.0.0.0/8. None: nobody's." env:"CONSENTD_TRUSTED_PROXIES" placeholder:"CIDR"`
-	Geoip          string   `help:"MaxMind database (.mmdb) that countries are read from; without it they stay empty." env:"CONSENTD_GEOIP" type:"path" placeholder:"FILE"`
-	SMTP           string   `name:"smtp" help:"Mail server for confirmation mails: smtp://user:password@host:587 (STARTTLS required, except to this machine or with ?tls=off), smtps://user:password@host:465, or file:///directory to write them there instead. Secret. Empty: they wait." env:"CONSENTD_SMTP" placeholder:"URL"`
-	PublicURL      string   `name:"public-url" help:"Address people reach this server at, like https://consent.shop.example: links in mails begin with it. Empty: where it listens." env:"CONSENTD_PUBLIC_URL" placeholder:"URL"`
+	Admin          string   `help:"Address of /metrics, /readyz, /preview and pprof, open to whoever reaches it, and of erasing, backups and mails, which ask for a token. Keep it private." default:"127.0.0.1:9090" env:"CONSENTD_ADMIN" placeholder:"HOST:PORT"`
+	AdminHosts     []string `help:"Names the admin address is asked for by, like consentd.internal, besides localhost, loopback addresses and the one it listens on. Others are refused." unset:"none besides the host in --admin" env:"CONSENTD_ADMIN_HOSTS" placeholder:"NAME"`
+	TrustedProxies []string `help:"Networks whose X-Forwarded-For is believed, like 10.0.0.0/8." unset:"none, nobody's" env:"CONSENTD_TRUSTED_PROXIES" placeholder:"CIDR"`
+	Geoip          string   `help:"MaxMind database (.mmdb) that countries are read from." unset:"none, countries stay empty" env:"CONSENTD_GEOIP" type:"path" placeholder:"FILE"`
+	SMTP           string   `name:"smtp" help:"Mail server for confirmation mails: smtp://user:password@host:587 (STARTTLS required, except to this machine or with ?tls=off), smtps://user:password@host:465, or file:///directory to write them there instead. Secret: on the command line whoever lists processes reads it; give it in the environment or the file of --config." unset:"none, mails wait" env:"CONSENTD_SMTP" placeholder:"URL"`
+	PublicURL      string   `name:"public-url" help:"Address people reach this server at, like https://consent.shop.example: links in mails begin with it." unset:"where it listens" env:"CONSENTD_PUBLIC_URL" placeholder:"URL"`
 	EngineMemory   uint64   `help:"Memory the embedded ClickHouse may use, in MiB." default:"1024" env:"CONSENTD_ENGINE_MEMORY" placeholder:"MIB"`
 	Cache          int64    `help:"Memory for states of subjects that were read lately, in MiB: 160 bytes a subject keep lookups off the disk." default:"256" env:"CONSENTD_CACHE" placeholder:"MIB"`
 	Reserve        uint64   `help:"Free disk space, in MiB, below which no choice is admitted." default:"512" env:"CONSENTD_RESERVE" placeholder:"MIB"`
@@ -66,11 +67,19 @@ type nodeFlags struct {
 func (f *nodeFlags) logger(w io.Writer) *slog.Logger {
 	var level slog.Level
 	level.UnmarshalText([]byte(f.Log)) // kong has checked it against the enum
-	o := &slog.HandlerOptions{Level: level}
+	o := &slog.HandlerOptions{Level: level, ReplaceAttr: plainError}
 	if f.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(w, o))
 	}
 	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// plainError keeps the text of an error: some carry the stack they were made on, and would print it.
+func plainError(_ []string, a slog.Attr) slog.Attr {
+	if err, ok := a.Value.Any().(error); ok {
+		a.Value = slog.StringValue(err.Error())
+	}
+	return a
 }
 
 // proxies parses the networks; a bare address is a network of one.
@@ -95,7 +104,8 @@ func (f *nodeFlags) proxies() ([]netip.Prefix, error) {
 func yamlConfig(r io.Reader) (kong.Resolver, error) {
 	values := map[string]any{}
 	if err := yaml.NewDecoder(r).Decode(&values); err != nil && err != io.EOF {
-		return nil, fmt.Errorf("configuration file: %s", yaml.FormatError(err, false, true))
+		return nil, fmt.Errorf("configuration file: %s", // without its source: passwords are in it
+			yaml.FormatError(err, false, false))
 	}
 	return configFile(values), nil
 }

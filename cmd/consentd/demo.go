@@ -62,15 +62,15 @@ func (c *demoCmd) Run(ctx context.Context, s streams) error {
 	}))
 	raw, _, err := n.tokens.Issue(token.Grant{Name: "demo", Sites: []string{demoSite}, Scopes: []string{"lookup", "record", "proofs", "rates", "links"}, TTL: 24 * time.Hour})
 	if err != nil {
-		return errors.Join(err, n.close())
+		return errors.Join(err, n.close(time.Now().Add(forRequests), nil))
 	}
 	st, ok := n.sites.Get(demoSite)
 	if !ok {
-		return errors.Join(siteErrors(n.sites.Problems()), n.close())
+		return errors.Join(siteErrors(n.sites.Problems()), n.close(time.Now().Add(forRequests), nil))
 	}
 	pages, err := shopPages(hostURL(n.public), st.Options.Signals)
 	if err != nil {
-		return errors.Join(err, n.close())
+		return errors.Join(err, n.close(time.Now().Add(forRequests), nil))
 	}
 	front := &http.Server{Handler: pages, ReadHeaderTimeout: 10 * time.Second}
 	go front.Serve(shop)

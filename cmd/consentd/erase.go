@@ -182,6 +182,7 @@ func (n *node) eraseHandler(w http.ResponseWriter, r *http.Request) {
 }
 
 type eraseCmd struct {
+	adminFlags
 	Site     string `help:"Id of the site." required:"" placeholder:"ID"`
 	Email    string `help:"Whom: an e-mail address." placeholder:"ADDRESS" xor:"who"`
 	Phone    string `help:"Whom: a telephone number." placeholder:"NUMBER" xor:"who"`
@@ -189,7 +190,6 @@ type eraseCmd struct {
 	Device   string `help:"Whom: the id a browser keeps." placeholder:"UUID" xor:"who"`
 	Key      string `help:"Whom: the subject key, 32 hex digits." placeholder:"HEX" xor:"who"`
 	Scrub    bool   `help:"Rewrite the ledger's files, so that nothing is left in them: with many people to erase, only for the last." default:"true" negatable:""`
-	Admin    string `help:"Admin address of the running server." default:"127.0.0.1:9090" env:"CONSENTD_ADMIN" placeholder:"HOST:PORT"`
 }
 
 func (c *eraseCmd) Help() string {
@@ -199,7 +199,8 @@ these proofs verifies, and says that the person was erased. Afterwards a lookup 
 
 Each step says what it did. What could not be done now (ClickHouse is down, the command was interrupted) is done by
 running the same command again; it exits 1 until nothing is left. Somebody known by several identifiers is erased by
-each of them. Other edges have ledgers of their own: run it there too.
+each of them. It asks the server that runs on --data, with a token it issues itself for a minute. Other edges have
+ledgers of their own: run it there too.
 
 Example: consentd erase --site shop --email jean@exemple.fr`
 }
@@ -214,7 +215,7 @@ func (c *eraseCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	answer, err := openAdmin(ctx, http.MethodPost, c.Admin, "/erase/"+url.PathEscape(c.Site), bytes.NewReader(ask))
+	answer, err := c.open(ctx, http.MethodPost, "/erase/"+url.PathEscape(c.Site), bytes.NewReader(ask))
 	if err != nil {
 		return err
 	}

@@ -139,7 +139,7 @@ func TestAnErasedPersonLeavesNoTrace(t *testing.T) {
 		{"--email " + strings.ToUpper(email), []string{"opt-ins     1 requests", "mails       1 mails", "ledger      state forgotten; 2 proofs", "ClickHouse  2 rows erased", "disk        the ledger's files were rewritten"}},
 		{"--email " + email, []string{"opt-ins     0 requests", "mails       0 mails", "ledger      state forgotten; 0 proofs", "ClickHouse  0 rows erased"}},
 	} {
-		if out := must(t, append([]string{"erase", "--site", "demo", "--admin", admin}, strings.Fields(c.args)...)...); !contains(out, c.want...) || strings.Contains(out, "NOT DONE") {
+		if out := must(t, append([]string{"erase", "--site", "demo", "--data", data, "--admin", admin}, strings.Fields(c.args)...)...); !contains(out, c.want...) || strings.Contains(out, "NOT DONE") {
 			t.Errorf("%s:\n%s", c.args, out)
 		}
 	}
@@ -305,7 +305,7 @@ func TestErasingIsFinishedLater(t *testing.T) {
 	withForm(t, sites)
 	p, edge := serve(t, data, sites, "--clickhouse", storagetest.Through(t, kit.Database(t), proxy))
 	admin, bearer := p.says(t, `admin=http://(\S+)`), tokenFor(t, data)
-	args := []string{"erase", "--site", "demo", "--email", "Lea@Exemple.fr", "--admin", admin}
+	args := []string{"erase", "--site", "demo", "--email", "Lea@Exemple.fr", "--data", data, "--admin", admin}
 	eventually(t, "nothing to erase yet", func() (bool, string) { // once there are tables
 		out, errs, err := command(args...)
 		return err == nil && contains(out, "state forgotten; 0 proofs", "ClickHouse  0 rows erased"), out + errs
@@ -358,9 +358,9 @@ func TestErasingWithoutAnyClickHouse(t *testing.T) {
 	p, edge := serve(t, data, sites, "--engine-lib", filepath.Join(data, "none"), "--smtp", "file://"+filepath.Join(data, "mail"))
 	admin := p.says(t, `admin=http://(\S+)`)
 	mustSignUp(t, edge, sites, "lea@exemple.fr", 0)
-	must(t, "backup", "--admin", admin)
+	must(t, "backup", "--data", data, "--admin", admin)
 	erase := func(args ...string) (string, error) {
-		out, _, err := command(append([]string{"erase", "--admin", admin}, args...)...)
+		out, _, err := command(append([]string{"erase", "--data", data, "--admin", admin}, args...)...)
 		return out, err
 	}
 	out, err := erase("--site", "demo", "--email", "lea@exemple.fr")
@@ -384,11 +384,10 @@ func TestErasingWithoutAnyClickHouse(t *testing.T) {
 		}
 	}
 	for name, body := range map[string]string{"nothing": "", "a list": "[]", "another member": `{"kind":"email","value":"a@b.fr","force":true}`, "a kind that is none": `{"kind":"name","value":"Lea"}`, "too much": `{"kind":"email","value":"` + strings.Repeat("a", 5000) + `"}`} {
-		res, err := http.Post("http://"+admin+"/erase/demo", "application/json", strings.NewReader(body))
-		if err != nil || res.StatusCode/100 != 4 {
-			t.Fatalf("%s: %v %v", name, res, err)
+		code, answer := askOffice(t, http.MethodPost, "http://"+admin+"/erase/demo", adminToken(t, data), body)
+		if code/100 != 4 || code == http.StatusUnauthorized || code == http.StatusForbidden {
+			t.Fatalf("%s: %d %s", name, code, answer)
 		}
-		res.Body.Close()
 	}
 }
 
@@ -398,7 +397,9 @@ func TestAnAnswerThatIsCutOff(t *testing.T) {
 		io.WriteString(w, `{"step":"opt-ins","text":"0 requests to confirm forgotten"}`+"\n")
 	}))
 	defer half.Close()
-	out, _, err := command("erase", "--site", "demo", "--email", "a@b.fr", "--admin", strings.TrimPrefix(half.URL, "http://"))
+	data := t.TempDir()
+	tokenFor(t, data) // makes the keys
+	out, _, err := command("erase", "--data", data, "--site", "demo", "--email", "a@b.fr", "--admin", strings.TrimPrefix(half.URL, "http://"))
 	if err == nil || !contains(err.Error(), "run this again") || !contains(out, "opt-ins") {
 		t.Errorf("%q %v", out, err)
 	}

@@ -23,10 +23,10 @@ type evidenceCmd struct {
 	Proof   string `help:"Id of one proof." placeholder:"UUID" xor:"what"`
 	Subject string `help:"Every proof of a subject: device:UUID, email:ADDRESS, phone:NUMBER, external:ID or key:HEX." placeholder:"KIND:VALUE" xor:"what"`
 	Format  string `help:"json, the file; html, a dossier to read and print." enum:"json,html" default:"json"`
-	Lang    string `help:"Language of the dossier: fr or en." placeholder:"LANG"`
+	Lang    string `help:"Language of the dossier: fr or en." unset:"that of the first choice, else the site's" placeholder:"LANG"`
 	Since   uint64 `help:"Size of an earlier checkpoint: the file shows that the log only grew since." placeholder:"SIZE"`
-	Out     string `help:"File to write; default standard output." short:"o" type:"path" placeholder:"FILE"`
-	Server  string `help:"Public address of the running server." default:"http://127.0.0.1:8080" env:"CONSENTD_SERVER" placeholder:"URL"`
+	Out     string `help:"File to write." unset:"standard output" short:"o" type:"path" placeholder:"FILE"`
+	Server  string `help:"Public address of the running server." unset:"that of the server that runs on --data" env:"CONSENTD_SERVER" placeholder:"URL"`
 }
 
 func (c *evidenceCmd) Help() string {
@@ -40,7 +40,14 @@ Examples: consentd evidence --site shop --proof 01936f0e-2f4c-7cc3-98c8-9a3a2b1c
 const startPatience = 30 * time.Second
 
 func (c *evidenceCmd) Run(ctx context.Context, s streams) error {
-	bearer, err := c.token()
+	if c.Server == "" {
+		r, err := findRunning(c.Data, "--server")
+		if err != nil {
+			return err
+		}
+		c.Server = r.Public
+	}
+	bearer, err := c.issueOwn(c.Site, token.ScopeProofs)
 	if err != nil {
 		return err
 	}
@@ -77,7 +84,7 @@ func (c *evidenceCmd) ask(ctx context.Context, bearer string) (status int, body 
 	req.Header.Set("Authorization", "Bearer "+bearer)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return 0, nil, fmt.Errorf("asking the server at %s (is it running?): %w", c.Server, err)
+		return 0, nil, notAnswering(c.Server, "--server", err)
 	}
 	defer res.Body.Close()
 	body, err = io.ReadAll(io.LimitReader(res.Body, maxEvidenceFile))
@@ -113,13 +120,4 @@ func (c *evidenceCmd) request(ctx context.Context) (*http.Request, error) {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	return req, err
-}
-
-func (c *evidenceCmd) token() (string, error) {
-	ring, err := token.OpenRing(c.tokens())
-	if err != nil {
-		return "", err
-	}
-	raw, _, err := ring.Issue(token.Grant{Name: "consentd evidence", Sites: []string{c.Site}, Scopes: []string{token.ScopeProofs}, TTL: time.Minute})
-	return raw, errors.Join(err, ring.Close())
 }

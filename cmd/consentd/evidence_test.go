@@ -177,7 +177,7 @@ func TestARestoredBackupGoesOnUnderANewOrigin(t *testing.T) {
 	admin := strings.TrimPrefix(p.says(t, `admin=(\S+)`), "http://")
 	token := tokenFor(t, data)
 	asserted(t, edge, token, "before")
-	backup, errs, err := command("backup", "--admin", admin)
+	backup, errs, err := command("backup", "--data", data, "--admin", admin)
 	if err != nil {
 		t.Fatal(errs, err)
 	}
@@ -232,10 +232,10 @@ func TestTextsArePhotographedByThemselves(t *testing.T) {
 	admin := strings.TrimPrefix(p.says(t, `admin=(\S+)`), "http://")
 	const want = 2 * 2 * 2                          // banner and preferences, light and dark, phone and desktop
 	p.says(t, `msg="texts photographed" site=demo`) // nothing is missing then, in however many sessions
-	if out, errs, err := command("snapshot", "--admin", admin, "--site", "demo"); err != nil || out != "0 pictures taken\n" {
+	if out, errs, err := command("snapshot", "--data", data, "--admin", admin, "--site", "demo"); err != nil || out != "0 pictures taken\n" {
 		t.Errorf("%q %s %v", out, errs, err)
 	}
-	if _, _, err := command("snapshot", "--admin", admin, "--site", "nowhere"); err == nil {
+	if _, _, err := command("snapshot", "--data", data, "--admin", admin, "--site", "nowhere"); err == nil {
 		t.Error("pictures of a site that is not there")
 	}
 	pictures, err := filepath.Glob(filepath.Join(data, "snapshots", "*.png"))
@@ -300,10 +300,10 @@ func TestPagesOfTheServerArePhotographed(t *testing.T) {
 	p, edge := serve(t, data, sites, args...)
 	admin := p.says(t, `admin=http://(\S+)`)
 	want := map[string]int{"": 4, "form": 4, "confirm": 4, "centre": 2 * 4, "unsubscribe": 3 * 4} // two purposes, and both at once
-	if out := must(t, "snapshot", "--admin", admin, "--site", "demo"); out != "32 pictures taken\n" {
+	if out := must(t, "snapshot", "--data", data, "--admin", admin, "--site", "demo"); out != "32 pictures taken\n" {
 		t.Fatal(out)
 	}
-	if out := must(t, "snapshot", "--admin", admin, "--site", "demo"); out != "0 pictures taken\n" {
+	if out := must(t, "snapshot", "--data", data, "--admin", admin, "--site", "demo"); out != "0 pictures taken\n" {
 		t.Error(out)
 	}
 	var got map[string]int
@@ -354,7 +354,7 @@ func TestPagesOfTheServerArePhotographed(t *testing.T) {
 	p.end(t)
 
 	p, _ = serve(t, data, sites, args...)
-	if out := must(t, "snapshot", "--admin", p.says(t, `admin=http://(\S+)`), "--site", "demo"); out != "0 pictures taken\n" {
+	if out := must(t, "snapshot", "--data", data, "--admin", p.says(t, `admin=http://(\S+)`), "--site", "demo"); out != "0 pictures taken\n" {
 		t.Errorf("after a restart %s", out)
 	}
 }

@@ -18,8 +18,7 @@ func (n *node) openLinks() (err error) {
 	if n.links, err = link.Open(n.flags.linkKeys()); err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	go func() {
+	n.work("watching the keys of links", func(ctx context.Context) error {
 		for tick := time.NewTicker(time.Second); ; {
 			select {
 			case <-tick.C:
@@ -28,11 +27,10 @@ func (n *node) openLinks() (err error) {
 				}
 			case <-ctx.Done():
 				tick.Stop()
-				return
+				return nil
 			}
 		}
-	}()
-	n.later(func() error { stop(); return nil })
+	})
 	return nil
 }
 

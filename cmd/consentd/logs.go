@@ -21,7 +21,8 @@ func (n *node) openLogs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o := evidence.Options{Edge: n.flags.Edge, Signers: signers, Fresh: fresh,
+	generations := n.ledger.Generations()
+	o := evidence.Options{Edge: n.flags.Edge, Generation: generations[len(generations)-1].Number, Disagrees: n.ledger.Suspend, Signers: signers, Fresh: fresh,
 		Proofs: n.ledger.Log(consent.StreamProofs), Publications: n.ledger.Log(consent.StreamWordings), Published: n.ledger,
 		Near: []evidence.Anchor{evidence.Directory{Path: n.flags.logs()}, n.ledger}, Now: n.ledger.Now, Log: n.log}
 	if n.warehouse != nil {
@@ -30,16 +31,16 @@ func (n *node) openLogs(ctx context.Context) error {
 	if n.keeper, err = evidence.Open(ctx, o); err != nil {
 		return err
 	}
-	n.later(n.sealLogs())
+	n.later("sealing the logs", n.sealLogs())
 	n.registry.MustRegister(sealedGauge(n.keeper, consent.StreamProofs), sealedGauge(n.keeper, consent.StreamWordings))
 	n.receipts, err = token.Open(token.Options{Dir: n.flags.receiptKeys(), Log: n.log})
 	if err == nil {
-		n.later(n.receipts.Close)
+		n.later("the keys of receipts", n.receipts.Close)
 	}
 	return err
 }
 
-// sealLogs seals until the function it returns is called.
+// sealLogs seals until the function it returns is called, which seals once more: it outlives what writes.
 func (n *node) sealLogs() (stop func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	sealed := make(chan struct{})

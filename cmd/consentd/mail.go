@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -45,7 +44,7 @@ func (n *node) openMail() error {
 		return err
 	}
 	q, err := mail.New(mail.Options{Store: n.ledger, Sites: n.mailSite, Open: n.seal, Link: func(j mail.Job) (string, error) { return n.server.Load().ConfirmLink(j) },
-		Server: n.flags.SMTP, Hello: helloName(base), Wrote: n.mailWritten, Turn: mailTurn, Log: n.log, Metrics: n.registry})
+		Server: n.flags.SMTP, Hello: helloName(base), Wrote: n.mailWritten, Turn: mailTurn, Grace: forPart * 3 / 4, Log: n.log, Metrics: n.registry})
 	if err != nil {
 		return fmt.Errorf("--smtp: %w", err)
 	}
@@ -56,10 +55,7 @@ func (n *node) openMail() error {
 
 // sendMail starts sending, once there is a server that makes links.
 func (n *node) sendMail() error {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- n.mail.Run(ctx) }()
-	n.later(func() error { cancel(); return <-done })
+	n.work("sending mails", n.mail.Run)
 	return nil
 }
 
@@ -185,7 +181,7 @@ func answerJSON(w http.ResponseWriter, v any) {
 }
 
 type mailCmd struct {
-	Admin string   `help:"Admin address of the running server." default:"127.0.0.1:9090" env:"CONSENTD_ADMIN" placeholder:"HOST:PORT"`
+	adminFlags
 	Retry []string `help:"Try mails again that were given up: their ids, or all." placeholder:"ID|all"`
 	JSON  bool     `help:"Print what the server answers, as JSON."`
 }
@@ -208,7 +204,7 @@ func (c *mailCmd) Run(ctx context.Context, s streams) error {
 	if len(c.Retry) > 0 {
 		return c.retry(ctx, s)
 	}
-	body, err := askAdmin(ctx, http.MethodGet, c.Admin, "/mail", nil)
+	body, err := c.ask(ctx, http.MethodGet, "/mail", nil)
 	if err != nil {
 		return err
 	}
@@ -240,7 +236,7 @@ func (c *mailCmd) retry(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	body, err := askAdmin(ctx, http.MethodPost, c.Admin, "/mail/retry", ask)
+	body, err := c.ask(ctx, http.MethodPost, "/mail/retry", ask)
 	if err != nil {
 		return err
 	}
@@ -300,34 +296,6 @@ func dash(s string) string {
 		return "-"
 	}
 	return s
-}
-
-// askAdmin asks the running server something on its admin address, and gives its answer when that is a 2xx.
-func askAdmin(ctx context.Context, method, admin, path string, body []byte) ([]byte, error) {
-	answer, err := openAdmin(ctx, method, admin, path, bytes.NewReader(body))
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Close()
-	return io.ReadAll(io.LimitReader(answer, 4<<20))
-}
-
-// openAdmin is askAdmin for an answer that is read as it comes.
-func openAdmin(ctx context.Context, method, admin, path string, body io.Reader) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+admin+path, body)
-	if err != nil {
-		return nil, err
-	}
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("asking the server at %s (is it running, is this its --admin address?): %w", admin, err)
-	}
-	if res.StatusCode/100 != 2 {
-		defer res.Body.Close()
-		answer, _ := io.ReadAll(io.LimitReader(res.Body, 64<<10)) // the status says enough
-		return nil, fmt.Errorf("the server answers %d: %s", res.StatusCode, strings.TrimSpace(string(answer)))
-	}
-	return res.Body, nil
 }
 
 // templateProblems tries the mail templates of every site in paths, and finds those of no site.

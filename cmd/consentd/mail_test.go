@@ -314,27 +314,27 @@ func TestDeadLettersAreSeenAndTriedAgain(t *testing.T) {
 	eventually(t, "consentd mail lists it", func() (bool, string) {
 		var errs string
 		var err error
-		out, errs, err = command("mail", "--admin", admin)
+		out, errs, err = command("mail", "--data", data, "--admin", admin)
 		return contains(out, "given up      1", "demo", "join", "refused", "550 5.1.1"), fmt.Sprint(out, errs, err)
 	})
-	raw, _, err := command("mail", "--admin", admin, "--json")
+	raw, _, err := command("mail", "--data", data, "--admin", admin, "--json")
 	if err != nil || contains(raw+out, "exemple") || !contains(raw, `"dead":1`) {
 		t.Errorf("%s %s %v", out, raw, err)
 	}
 	id := strings.Fields(out[strings.Index(out, "550 5.1.1"):])[3]
 	taken.Store(true)
-	if out, errs, err := command("mail", "--admin", admin, "--retry", id); err != nil || out != "1 tried again\n" {
+	if out, errs, err := command("mail", "--data", data, "--admin", admin, "--retry", id); err != nil || out != "1 tried again\n" {
 		t.Errorf("%s %s %v", out, errs, err)
 	}
 	s.Wait(t, 1)
-	if out, _, err := command("mail", "--admin", admin, "--retry", "all"); err != nil || out != "0 tried again\n" {
+	if out, _, err := command("mail", "--data", data, "--admin", admin, "--retry", "all"); err != nil || out != "0 tried again\n" {
 		t.Errorf("%s %v", out, err)
 	}
 	eventually(t, "nothing waits", func() (bool, string) { // it is forgotten once that is on disk
-		out, errs, err := command("mail", "--admin", admin)
+		out, errs, err := command("mail", "--data", data, "--admin", admin)
 		return err == nil && contains(out, "given up      0", "waiting       0", s.Addr), fmt.Sprint(out, errs, err)
 	})
-	for name, args := range map[string][]string{"an id that is none": {"--admin", admin, "--retry", "x"}, "nobody there": {"--admin", "127.0.0.1:1"}} {
+	for name, args := range map[string][]string{"an id that is none": {"--data", data, "--admin", admin, "--retry", "x"}, "nobody there": {"--data", data, "--admin", "127.0.0.1:1"}} {
 		if _, _, err := command(append([]string{"mail"}, args...)...); err == nil {
 			t.Errorf("%s: no error", name)
 		}

@@ -7,6 +7,10 @@
 //
 //	main.go     run: parse and dispatch
 //	config.go   every option, once: flags, environment, file and help come from here
+//	stop.go     signals, and how long a stop may take
+//	running.go  DATA/run.json, and how commands ask the running server
+//	office.go   the admin address: who may enter
+//	help.go     --help shows what every option is when it is not given
 //	node.go     a running consentd: which parts it has, in which order they start and stop
 //	serve.go    consentd serve
 //	demo.go     consentd demo: the same, with a shop in front
@@ -24,6 +28,7 @@
 //	erase.go    consentd erase, and the server's part of it
 //	backup.go   consentd backup, and the server's part of it
 //	resend.go   consentd resend, and the server's part of it
+//	umask_unix.go  modes of what is written
 //
 // # Why kong
 //
@@ -37,10 +42,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"slices"
-	"syscall"
 
 	"github.com/alecthomas/kong"
 	"github.com/consentd/consentd/storage/engine"
@@ -73,16 +76,15 @@ type cli struct {
 }
 
 func main() {
+	closeToOthers()
 	engine.RunChildIfAsked()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	ctx := untilSignal(os.Stderr, os.Exit)
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		var code exitCode
 		if !errors.As(err, &code) {
 			fmt.Fprintln(os.Stderr, "consentd:", err)
 			code = 1
 		}
-		stop()
 		os.Exit(int(code))
 	}
 }
@@ -107,6 +109,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		kong.Configuration(yamlConfig),
 		kong.UsageOnError(),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
+		kong.ValueFormatter(helpOf),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(code int) { exited = code }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
@@ -128,7 +131,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("%w (consentd --help)", err)
 	}
-	return parsed.Run()
+	if err := parsed.Run(); !errors.Is(err, errStopped) {
+		return err
+	}
+	return nil
 }
 
 // doubleDash lets flags be written with one dash, as Go's own tools do: -site is --site.

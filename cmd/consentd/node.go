@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/netip"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -38,6 +36,7 @@ type node struct {
 
 	ledger       *ledger.Ledger
 	sites        *site.Registry
+	siteDir      string
 	tokens       *token.Ring
 	engine       *engine.Engine       // nil: an external ClickHouse, or none
 	warehouse    *warehouse.Warehouse // nil: none
@@ -53,46 +52,149 @@ type node struct {
 	noEngine     error                                   // why there is no ClickHouse
 
 	public, admin net.Listener
-	closers       []func() error
+
+	life  context.Context // ends when the node begins to stop; what works in the background works until then
+	end   context.CancelFunc
+	parts parts
+}
+
+// step is one step of opening a node; its name completes "opening".
+type step struct {
+	name string
+	do   func(ctx context.Context) error
 }
 
 // open opens every part. addr is where the public port listens, sites the directory of site files. What was
-// opened before an error is closed again.
+// opened before an error is closed again. errStopped: ctx ended first.
 func open(ctx context.Context, f *nodeFlags, addr, sites string, log *slog.Logger) (*node, error) {
 	n := &node{flags: f, log: log, registry: prometheus.NewRegistry()}
+	n.life, n.end = context.WithCancel(context.Background())
 	n.photographer = &photographer{n: n, wanted: make(chan struct{}, 1)}
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, step := range []func() error{
-		func() error { return n.listen(addr) },
-		n.openLedger,
-		func() error { return n.openSites(sites) },
-		n.openTokens,
-		func() error { return n.openWarehouse(ctx) },
-		func() error { return n.openLogs(ctx) },
-		n.openSeal,
-		n.openLinks,
-		n.openMail,
-		n.openServer,
-		n.sendMail,
-		n.openSnapshots,
-	} {
-		if err := step(); err != nil {
-			return nil, errors.Join(err, n.close())
-		}
+	plain := func(do func() error) func(context.Context) error { return func(context.Context) error { return do() } }
+	err := n.start(ctx, []step{
+		{"the ports", plain(func() error { return n.listen(addr) })},
+		{"the ledger", plain(n.openLedger)},
+		{"the site files", plain(func() error { return n.openSites(sites) })},
+		{"the keys of tokens", plain(n.openTokens)},
+		{"ClickHouse", n.openWarehouse},
+		{"the log of proofs", n.openLogs},
+		{"the keys that seal", plain(n.openSeal)},
+		{"the keys of links", plain(n.openLinks)},
+		{"the queue of mails", plain(n.openMail)},
+		{"the server", plain(n.openServer)},
+		{"sending mails", plain(n.sendMail)},
+		{"the pictures", plain(n.openSnapshots)},
+	})
+	if err != nil {
+		return nil, err
 	}
 	return n, nil
 }
 
-// later registers what has to be closed; the last registered closes first.
-func (n *node) later(c func() error) { n.closers = append(n.closers, c) }
+// sayAfter is how long a step of the start may take before it is named in the log, and again after as long.
+const sayAfter = 10 * time.Second
 
-func (n *node) close() error {
-	var errs []error
-	for i := len(n.closers) - 1; i >= 0; i-- {
-		errs = append(errs, n.closers[i]())
+// start takes the steps, one after the other. It does not wait for one that goes on although the program is to end or
+// the ledger has failed: that may be a disk that does not answer.
+func (n *node) start(ctx context.Context, steps []step) error {
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
+	now := make(chan string, len(steps))
+	opened := make(chan error, 1)
+	go func() { opened <- n.take(ctx, fail, steps, now) }()
+	at, since, asked := "", time.Now(), ctx.Done()
+	var late <-chan time.Time // not nil once the steps should end
+	for tick := time.NewTicker(sayAfter); ; {
+		select {
+		case at = <-now:
+			since = time.Now()
+		case <-tick.C:
+			n.log.Info("starting takes long", "opening", at, "since", time.Since(since).Round(time.Second))
+		case <-asked:
+			asked, late = nil, time.After(forRequests)
+		case err := <-opened:
+			tick.Stop()
+			return n.started(ctx, err)
+		case <-late:
+			tick.Stop()
+			return startLeft(context.Cause(ctx), at)
+		}
 	}
-	n.closers = nil
-	return errors.Join(errs...)
+}
+
+// take takes the steps, and tells now of each.
+func (n *node) take(ctx context.Context, fail context.CancelCauseFunc, steps []step, now chan<- string) error {
+	watched := false
+	for _, s := range steps {
+		now <- s.name
+		if err := s.do(ctx); err != nil {
+			return fmt.Errorf("opening %s: %w", s.name, err)
+		}
+		if n.ledger != nil && !watched {
+			watched = true
+			go n.watchLedger(ctx, fail)
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// watchLedger ends a start whose ledger has failed, whatever the start is busy with.
+func (n *node) watchLedger(ctx context.Context, fail context.CancelCauseFunc) {
+	select {
+	case <-n.ledger.Fatal():
+		fail(n.ledger.Err())
+	case <-ctx.Done():
+	}
+}
+
+// started is what a start comes to whose steps have ended.
+func (n *node) started(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	closed := n.close(time.Now().Add(forRequests), nil)
+	switch cause := context.Cause(ctx); {
+	case cause == nil:
+		return errors.Join(err, closed)
+	case !errors.Is(cause, context.Canceled):
+		return errors.Join(cause, closed) // the ledger's failure: what the step made of it says less
+	case closed != nil:
+		return closed
+	}
+	return errStopped
+}
+
+// startLeft is what a start comes to of which a step does not end.
+func startLeft(cause error, at string) error {
+	if errors.Is(cause, context.Canceled) {
+		return fmt.Errorf("asked to stop while opening %s, which did not end in time: ended without it", at)
+	}
+	return fmt.Errorf("while opening %s: %w", at, cause)
+}
+
+// later registers what has to be closed; the last registered closes first.
+func (n *node) later(name string, c func() error) {
+	n.parts = append(n.parts, part{name: name, close: c})
+}
+
+// work runs f in the background until the node begins to stop.
+func (n *node) work(name string, f func(ctx context.Context) error) {
+	done := make(chan error, 1)
+	go func() { done <- f(n.life) }()
+	n.later(name, func() error { return <-done })
+}
+
+// close ends what works in the background and closes every part, until end; left names what is known to run on.
+func (n *node) close(end time.Time, left []string) error {
+	n.end()
+	left, err := n.parts.close(end, left)
+	n.parts = nil
+	tellLeft(n.log, left)
+	return err
 }
 
 // listen comes first: a port in use is the most common mistake, and nothing has been touched yet.
@@ -100,11 +202,12 @@ func (n *node) listen(addr string) (err error) {
 	if n.public, err = listen("--addr", addr); err != nil {
 		return err
 	}
-	n.later(ignoreClosed(n.public.Close))
+	n.later("the public port", ignoreClosed(n.public.Close))
 	if n.admin, err = listen("--admin", n.flags.Admin); err != nil {
 		return err
 	}
-	n.later(ignoreClosed(n.admin.Close))
+	n.later("the admin port", ignoreClosed(n.admin.Close))
+	n.warnOfAdmin()
 	return nil
 }
 
@@ -135,7 +238,7 @@ func (n *node) openLedger() (err error) {
 		return fmt.Errorf("%w; stop it, or give this one its own --data", err)
 	}
 	if err == nil {
-		n.later(n.ledger.Close)
+		n.parts = append(n.parts, part{name: "the ledger", base: true, close: n.ledger.Close})
 	}
 	return err
 }
@@ -143,6 +246,7 @@ func (n *node) openLedger() (err error) {
 // openSites loads the site files. A changed set is prepared (wordings published, scripts built) before
 // anything is answered from it.
 func (n *node) openSites(dir string) error {
+	n.siteDir = dir
 	secrets, err := site.OpenSecrets(n.flags.secrets())
 	if err != nil {
 		return err
@@ -156,7 +260,7 @@ func (n *node) openSites(dir string) error {
 	if err != nil {
 		return fmt.Errorf("--sites %s: %w", dir, err)
 	}
-	n.later(n.sites.Close)
+	n.later("the site files", n.sites.Close)
 	return nil
 }
 
@@ -170,7 +274,7 @@ func (n *node) prepare(s *server.Server, all []*site.Site) {
 func (n *node) openTokens() (err error) {
 	n.tokens, err = token.Open(token.Options{Dir: n.flags.tokens(), Log: n.log})
 	if err == nil {
-		n.later(n.tokens.Close)
+		n.later("the keys of tokens", n.tokens.Close)
 	}
 	return err
 }
@@ -184,6 +288,9 @@ func (n *node) openWarehouse(ctx context.Context) error {
 	url := n.flags.Clickhouse
 	if url == "" {
 		url, n.noEngine = n.startEngine(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		if n.noEngine != nil {
 			n.log.Error("no ClickHouse: choices are collected and lookups answered; rates, history and shipping wait", "error", n.noEngine)
 			return nil
@@ -194,10 +301,10 @@ func (n *node) openWarehouse(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("--clickhouse: %w", err)
 	}
-	n.later(n.warehouse.Close)
+	n.later("the connections to ClickHouse", n.warehouse.Close)
 	n.drain = drain.New(drain.Options{Ledger: n.ledger, Warehouse: n.warehouse, KeepShipped: n.flags.KeepShipped,
 		Predecessors: predecessors(n.ledger.Generations()), Log: n.log, Metrics: n.registry})
-	n.later(n.ship())
+	n.work("shipping", n.drain.Run)
 	return nil
 }
 
@@ -209,17 +316,6 @@ func predecessors(all []ledger.Generation) (instances []uuid.UUID) {
 	return instances
 }
 
-// ship runs the drain until the function it returns is called.
-func (n *node) ship() (stop func() error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- n.drain.Run(ctx) }()
-	return func() error {
-		cancel()
-		return <-done
-	}
-}
-
 func (n *node) startEngine(ctx context.Context) (url string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, engineStart)
 	defer cancel()
@@ -227,7 +323,7 @@ func (n *node) startEngine(ctx context.Context) (url string, err error) {
 	if err != nil {
 		return "", err
 	}
-	n.later(n.engine.Close)
+	n.later("the embedded ClickHouse", n.engine.Close)
 	return n.engine.URL(), nil
 }
 
@@ -237,9 +333,7 @@ func (n *node) openSeal() error {
 		return err
 	}
 	n.seal = sealer{keys}
-	watching, stop := context.WithCancel(context.Background())
-	go n.seal.watch(watching, n.log)
-	n.later(func() error { stop(); return nil })
+	n.work("watching the keys that seal", func(ctx context.Context) error { n.seal.watch(ctx, n.log); return nil })
 	return nil
 }
 
@@ -267,32 +361,26 @@ func (n *node) openServer() error {
 	}
 	n.server.Store(s)
 	n.prepare(s, n.sites.All())
-	n.later(n.tidy(s))
+	n.work("forgetting what is over", func(ctx context.Context) error { n.tidy(ctx, s); return nil })
 	return nil
 }
 
 // tidyEvery is how often what is over is forgotten; it is kept for days, so the hour does not matter.
 const tidyEvery = time.Hour
 
-// tidy has the server forget what is over, until the function it returns is called.
-func (n *node) tidy(s *server.Server) (stop func() error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for tick := time.NewTicker(tidyEvery); ; {
-			if err := s.Tidy(); err != nil {
-				n.log.Error("forgetting old requests to confirm; tried again in an hour", "error", err)
-			}
-			select {
-			case <-tick.C:
-			case <-ctx.Done():
-				tick.Stop()
-				return
-			}
+// tidy has the server forget what is over, until ctx ends.
+func (n *node) tidy(ctx context.Context, s *server.Server) {
+	for tick := time.NewTicker(tidyEvery); ; {
+		if err := s.Tidy(); err != nil {
+			n.log.Error("forgetting old requests to confirm; tried again in an hour", "error", err)
 		}
-	}()
-	return func() error { cancel(); <-done; return nil }
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			tick.Stop()
+			return
+		}
+	}
 }
 
 // countries reads the MaxMind database, if there is one.
@@ -304,7 +392,7 @@ func (n *node) countries() (func(netip.Addr) string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--geoip %s: %w", n.flags.Geoip, err)
 	}
-	n.later(db.Close)
+	n.parts = append(n.parts, part{name: "--geoip", base: true, close: db.Close}) // it is mapped: reading it after would end the process
 	return func(ip netip.Addr) string {
 		var code string
 		if err := db.Lookup(ip).DecodePath(&code, "country", "iso_code"); err != nil {
@@ -318,6 +406,7 @@ func (n *node) countries() (func(netip.Addr) string, error) {
 func (n *node) checks() []server.Check {
 	all := []server.Check{
 		{Name: "ledger", Essential: true, Do: func(context.Context) error { return n.ledger.Health() }},
+		{Name: "data", Do: func(context.Context) error { return n.ledger.Degraded() }},
 		{Name: "sites", Do: func(context.Context) error { return siteErrors(n.sites.Problems()) }},
 		{Name: "tokens", Do: func(context.Context) error { return n.tokens.Err() }},
 		{Name: "log", Do: func(context.Context) error { return n.keeper.Health() }},
@@ -349,29 +438,38 @@ func siteErrors(problems []site.Problem) error {
 	return errors.Join(errs...)
 }
 
-// drainRequests is how long requests under way may take once the program is asked to stop.
-const drainRequests = 15 * time.Second
-
 // run serves until ctx ends, a listener fails or the ledger does; then it stops: no new requests, those under
 // way finish, what is left ships or waits on disk, parts close.
 func (n *node) run(ctx context.Context) error {
-	front := n.server.Load()
-	admin := &http.Server{Handler: n.adminHandler(front.Admin()), ReadHeaderTimeout: 10 * time.Second}
+	front, office := n.server.Load(), n.newOffice()
 	failed := make(chan error, 2)
-	var wg sync.WaitGroup
-	wg.Go(func() { failed <- front.Serve(n.public) })
-	wg.Go(func() { failed <- admin.Serve(n.admin) })
-	var err error
-	select {
-	case <-ctx.Done():
-		n.log.Info("stopping: requests under way are answered first")
-	case err = <-failed:
-	case <-n.ledger.Fatal():
-		err = n.ledger.Err()
+	go func() { failed <- front.Serve(n.public) }()
+	go func() { failed <- office.serve(n.admin) }()
+	err := n.writeRunning()
+	if err == nil {
+		select {
+		case <-ctx.Done():
+			n.log.Info("stopping: requests under way are answered first", "at_most", forRequests)
+		case err = <-failed:
+		case <-n.ledger.Fatal():
+			err = n.ledger.Err()
+		}
 	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainRequests)
+	end := time.Now().Add(forStop)
+	err = errors.Join(err, removeRunning(n.flags.Data)) // while the data directory is held: the next server's stays
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), forRequests)
 	defer cancel()
-	err = errors.Join(err, front.Shutdown(stop), admin.Close())
-	wg.Wait()
-	return errors.Join(err, n.close())
+	var left []string
+	inside := make(chan bool, 1)
+	go func() { inside <- office.shutdown(stop) }()
+	switch e := front.Shutdown(stop); {
+	case errors.Is(e, server.ErrStillHandling):
+		left = append(left, "requests under way")
+	case e != nil:
+		err = errors.Join(err, e)
+	}
+	if !<-inside {
+		left = append(left, "requests under way on the admin address")
+	}
+	return errors.Join(err, n.close(end, left))
 }

@@ -18,6 +18,10 @@ import (
 var kit *storagetest.Kit
 
 func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+		return
+	}
 	os.Setenv("CONSENTD_SNAPSHOTS", "off") // the one test that wants pictures asks for them
 	storagetest.Main(m, func(k *storagetest.Kit) { kit = k })
 }
@@ -75,6 +79,9 @@ func (p *program) says(t *testing.T, pattern string) string {
 	})
 	return said
 }
+
+// asProgram has this test binary be consentd: a test that sends signals needs a process of its own.
+const asProgram = "CONSENTD_TEST_AS_PROGRAM"
 
 // command runs consentd once and gives both streams.
 func command(args ...string) (out, errs string, err error) {

@@ -76,10 +76,10 @@ func readResend(stream, from string) (streams []consent.Stream, first *uint64, e
 }
 
 type resendCmd struct {
+	adminFlags
 	Stream string `help:"Only this stream: proofs, prompts or wordings. Default: all." enum:",proofs,prompts,wordings" default:"" placeholder:"NAME"`
 	From   string `help:"Send everything again from this seq on, also what is there. Default: only what is missing." placeholder:"SEQ" xor:"from"`
 	All    bool   `help:"Send everything again that the ledger holds, also what is there." xor:"from"`
-	Admin  string `help:"Admin address of the running server." default:"127.0.0.1:9090" env:"CONSENTD_ADMIN" placeholder:"HOST:PORT"`
 }
 
 func (c *resendCmd) Help() string {
@@ -104,7 +104,7 @@ func (c *resendCmd) Run(ctx context.Context, s streams) error {
 	if c.From != "" {
 		q.Set("from", c.From)
 	}
-	answer, err := openAdmin(ctx, http.MethodPost, c.Admin, "/resend?"+q.Encode(), nil)
+	answer, err := c.open(ctx, http.MethodPost, "/resend?"+q.Encode(), nil)
 	if err != nil {
 		return err
 	}

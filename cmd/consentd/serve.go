@@ -16,8 +16,11 @@ type serveCmd struct {
 func (c *serveCmd) Help() string {
 	return `Example: consentd serve --data /var/lib/consentd --sites /etc/consentd/sites --addr 127.0.0.1:8080
 
-Put a TLS proxy in front and name its network in --trusted-proxies. SIGTERM stops cleanly: requests under way are
-answered, everything acknowledged is on disk in any case.`
+Put a TLS proxy in front and name its network in --trusted-proxies. SIGTERM, SIGINT and SIGHUP
+stop it within five seconds: requests under way are answered, what else does not end in time is named in the log and
+left; everything acknowledged is on disk in any case. A second signal ends it at once.
+
+While it runs, DATA/run.json says where: consentd erase, mail, snapshot, backup and evidence find it by --data.`
 }
 
 func (c *serveCmd) Run(ctx context.Context, s streams) error {

@@ -106,7 +106,7 @@ func TestABackupIsALedger(t *testing.T) {
 	token := tokenFor(t, data)
 	mustChoose(t, edge, token, "before")
 	admin := strings.TrimPrefix(p.says(t, `admin=(\S+)`), "http://")
-	out, errs, err := command("backup", "--admin", admin)
+	out, errs, err := command("backup", "--data", data, "--admin", admin)
 	if err != nil {
 		t.Fatalf("%s %v", errs, err)
 	}
@@ -132,7 +132,7 @@ func TestABackupIsALedger(t *testing.T) {
 			t.Errorf("%s: %s, want %s", external, body, want)
 		}
 	}
-	if _, _, err := command("backup", "--admin", "127.0.0.1:1"); err == nil || !contains(err.Error(), "is it running") {
+	if _, _, err := command("backup", "--data", data, "--admin", "127.0.0.1:1"); err == nil || !contains(err.Error(), "is it running") {
 		t.Errorf("without a server: %v", err)
 	}
 }
@@ -205,7 +205,7 @@ func TestAClusterHoldsWhatIsRecorded(t *testing.T) {
 	if _, body := get(t, edge+"/v1/sites/demo/rates?by=purpose", token); !contains(body, `"granted":30`) {
 		t.Error(body)
 	}
-	must(t, "erase", "--site", "demo", "--external", "c7", "--admin", admin)
+	must(t, "erase", "--site", "demo", "--external", "c7", "--data", data, "--admin", admin)
 	wantRows(t, data, cluster, "SELECT count(), countIf(erased) FROM consents", "30\t1")
 	p.end(t)
 }

@@ -44,10 +44,7 @@ func (n *node) openSnapshots() error {
 		n.log.Info("texts are not photographed", "why", err)
 		return nil
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { defer close(done); n.photographer.run(ctx) }()
-	n.later(func() error { stop(); <-done; return nil })
+	n.work("photographing", func(ctx context.Context) error { n.photographer.run(ctx); return nil })
 	n.photographer.want()
 	return nil
 }
@@ -251,8 +248,8 @@ func (n *node) snapshotHandler(w http.ResponseWriter, r *http.Request) {
 }
 
 type snapshotCmd struct {
-	Site  string `help:"Id of the site." required:"" placeholder:"ID"`
-	Admin string `help:"Admin address of the running server." default:"127.0.0.1:9090" env:"CONSENTD_ADMIN" placeholder:"HOST:PORT"`
+	adminFlags
+	Site string `help:"Id of the site." required:"" placeholder:"ID"`
 }
 
 func (c *snapshotCmd) Help() string {
@@ -266,7 +263,7 @@ Example: consentd snapshot --site shop`
 }
 
 func (c *snapshotCmd) Run(ctx context.Context, s streams) error {
-	body, err := askAdmin(ctx, http.MethodPost, c.Admin, "/snapshot/"+url.PathEscape(c.Site), nil)
+	body, err := c.ask(ctx, http.MethodPost, "/snapshot/"+url.PathEscape(c.Site), nil)
 	if err != nil {
 		return err
 	}

@@ -50,9 +50,10 @@ const (
 	ScopeProofs = "proofs" // read proofs and histories
 	ScopeRates  = "rates"  // read consent rates
 	ScopeLinks  = "links"  // make confirmation and unsubscribe links
+	ScopeAdmin  = "admin"  // the admin address: erase, back up, read the list of mails; for all sites only
 )
 
-// Scopes lists every scope.
+// Scopes lists every scope of the API: all but ScopeAdmin, which opens the admin address.
 func Scopes() []string {
 	return []string{ScopeLookup, ScopeRecord, ScopeProofs, ScopeRates, ScopeLinks}
 }
@@ -91,7 +92,7 @@ var ErrGrant = errors.New("token: not issued")
 type Grant struct {
 	Name   string        // who will hold it, for people: "crm"; 1 to 100 bytes
 	Sites  []string      // site ids, or AllSites alone
-	Scopes []string      // of Scopes()
+	Scopes []string      // of Scopes(), or ScopeAdmin, which goes with AllSites
 	TTL    time.Duration // 1 s to MaxTTL, whole seconds count
 }
 
@@ -146,7 +147,7 @@ func (g Grant) checkSites() error {
 }
 
 func (g Grant) checkScopes() error {
-	known := Scopes()
+	known := append(Scopes(), ScopeAdmin)
 	if len(g.Scopes) == 0 {
 		return fmt.Errorf("%w: name its scopes, of %s", ErrGrant, strings.Join(known, ", "))
 	}
@@ -154,6 +155,9 @@ func (g Grant) checkScopes() error {
 		if !slices.Contains(known, s) {
 			return fmt.Errorf("%w: %.60q is no scope; there are %s", ErrGrant, s, strings.Join(known, ", "))
 		}
+	}
+	if slices.Contains(g.Scopes, ScopeAdmin) && !slices.Contains(g.Sites, AllSites) {
+		return fmt.Errorf("%w: the scope %s is for the whole server; it goes with %q for the sites", ErrGrant, ScopeAdmin, AllSites)
 	}
 	return nil
 }

@@ -18,8 +18,9 @@ import (
 const startQuery = "SYSTEM START LISTEN TCP; " +
 	"SELECT sleepEachRow(3) FROM system.numbers SETTINGS max_block_size=1 FORMAT Null"
 
-// stopTimeout is what a child gets between SIGTERM and SIGKILL. It ends within some 20 ms when idle.
-const stopTimeout = 10 * time.Second
+// stopTimeout is what a child gets between SIGTERM and SIGKILL. It ends within some 20 ms when idle; killing it is
+// safe, because parts are written whole before they count. consentd stops within five seconds altogether.
+const stopTimeout = time.Second
 
 // readyTimeout bounds one look whether a starting child answers. Who listens there and says nothing is
 // another process, and the child is about to say so.

@@ -4,8 +4,8 @@
 // # Guarantee
 //
 // Nothing is signed under an origin that contradicts what was signed under it before: at start each log is held
-// against the checkpoints its anchors remember, and a log that is shorter or other than one of them goes on under a
-// new origin that names the old. Every path in a file this package makes has been tried before it is given away. Verify
+// against the checkpoints its anchors remember. A log that is shorter or other than one of them signs nothing; a restored
+// ledger is of a new generation, and its logs go on under a new origin that names the old. Every path in a file this package makes has been tried before it is given away. Verify
 // needs no network, no store and no trust in the edge beyond its verifier key; it refuses a file of which a single
 // byte was changed, and names the part.
 //
@@ -52,7 +52,7 @@
 // # Checkpoints
 //
 // A checkpoint is a signed note (C2SP tlog-checkpoint) under the log's origin, which is {key name}/proofs or
-// {key name}/published, followed by /2, /3 … when the log had to go on under a new origin:
+// {key name}/published, followed by /2, /3 … for later generations of the ledger:
 //
 //	consentd/e1/proofs
 //	41                                              entries

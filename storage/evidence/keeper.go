@@ -41,10 +41,18 @@ type Options struct {
 	Edge    string
 	Signers []Signer // of the edge's name; every one signs, the first is the newest
 
+	// Generation of the logs, from 1: each has an origin of its own, so that a restored log contradicts nothing that was
+	// signed before. Default 1.
+	Generation uint32
+
 	Proofs       Log
 	Publications Log
 	Published    Published
 	Archive      Archive // nil: none
+
+	// Disagrees is told when a far anchor, which answers late, remembers what the log does not hold: the error is the one
+	// that Open returns for near anchors. Nothing is signed from then on, and nothing more should be recorded. nil: nobody.
+	Disagrees func(error)
 
 	// Near are the anchors on this machine: read at Open, and told of a checkpoint before anybody sees it. Far are
 	// those over a network: asked as soon as they answer, and told every FarEvery (default 10 s).
@@ -74,6 +82,12 @@ func (o *Options) setDefaults() {
 	if o.Every == 0 {
 		o.Every = time.Second
 	}
+	if o.Generation == 0 {
+		o.Generation = 1
+	}
+	if o.Disagrees == nil {
+		o.Disagrees = func(error) {}
+	}
 	if o.Now == nil {
 		o.Now = func() consent.Millis { return consent.ToMillis(time.Now()) }
 	}
@@ -86,7 +100,7 @@ func (o *Options) setDefaults() {
 var (
 	ErrNotSettled = errors.New("evidence: nothing is sealed before the anchors of the log have been compared with it") // retry
 	ErrNotFound   = errors.New("evidence: not found")
-	ErrElsewhere  = errors.New("evidence: this proof was recorded by another edge; ask that one")
+	ErrDisagrees  = errors.New("evidence: the log is not what was signed") // fatal: restore a backup, or consentd repair
 	ErrArchive    = errors.New("evidence: what ClickHouse holds of the log is not what the log says; it has been changed there")
 )
 
@@ -106,10 +120,10 @@ type sealed struct {
 
 	last atomic.Pointer[sealing] // what is shown; nil: nothing yet
 
-	mu       sync.Mutex // covers what follows; held while sealing
-	origin   string
-	succeeds *Former
+	mu       sync.Mutex     // covers what follows; held while sealing
+	succeeds *Former        // the last that is known of an earlier generation
 	settled  bool           // every far anchor has said what it remembers
+	disagree error          // what a far anchor remembers is not what the log holds
 	since    consent.Millis // when it was opened
 	far      *sealing       // what the far anchors were last told
 	problem  error          // of the last attempt
@@ -128,8 +142,8 @@ const (
 	logOfPublications = "published"
 )
 
-// Open compares both logs with what the near anchors remember. A log that does not hold what it once signed goes on
-// under a new origin. Nothing is signed before Run or Seal.
+// Open compares both logs with what the near anchors remember: ErrDisagrees when a log does not hold what was signed in
+// its generation, or a later generation was signed. Nothing is signed before Run or Seal.
 func Open(ctx context.Context, o Options) (*Keeper, error) {
 	o.setDefaults()
 	if len(o.Signers) == 0 {
@@ -209,8 +223,8 @@ func (k *Keeper) settle(ctx context.Context) bool {
 	return done
 }
 
-// lastWords bounds what a stopping edge still tells its anchors.
-const lastWords = 3 * time.Second
+// lastWords bounds what a stopping edge still tells its anchors: what they were not told they are at the next start.
+const lastWords = time.Second / 2
 
 // sealAll seals what has grown; what goes wrong is said once and again when it is over.
 func (k *Keeper) sealAll(ctx context.Context) {
@@ -291,7 +305,7 @@ func (s *sealed) report(err error) {
 
 // open reads the near anchors.
 func (s *sealed) open(ctx context.Context) error {
-	s.origin, s.since = s.name, s.k.opt.Now()
+	s.since = s.k.opt.Now()
 	s.settled = len(s.k.opt.Far) == 0 || s.k.opt.Fresh
 	return s.ask(ctx, s.k.opt.Near)
 }
@@ -304,7 +318,15 @@ func (s *sealed) settle(ctx context.Context) error {
 	if settled {
 		return nil
 	}
-	if err := s.ask(ctx, s.k.opt.Far); err != nil {
+	err := s.ask(ctx, s.k.opt.Far)
+	if errors.Is(err, ErrDisagrees) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.settled, s.disagree = true, err
+		s.k.opt.Disagrees(err)
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	s.mu.Lock()
@@ -341,28 +363,48 @@ func (s *sealed) take(n []byte) error {
 	return s.compare(c, n)
 }
 
-// compare: a checkpoint of an origin that has been left says nothing; one of the current origin, or a later, has to
-// agree with the log.
+// compare holds one remembered checkpoint against the log.
 func (s *sealed) compare(c *Checkpoint, n []byte) error {
-	if s.generation(c.Origin) < s.generation(s.origin) {
+	its, ours := s.generation(c.Origin), s.k.opt.Generation
+	switch {
+	case its > ours:
+		return fmt.Errorf("%w: %s was signed in generation %d, and this ledger is of generation %d: it is an old copy", ErrDisagrees, s.name, its, ours)
+	case its < ours:
+		s.succeed(c)
 		return nil
 	}
-	if s.generation(c.Origin) > s.generation(s.origin) {
-		s.origin, s.succeeds = c.Origin, c.Succeeds
-		s.last.Store(nil)
+	if c.Succeeds != nil {
+		s.succeeds = c.Succeeds
 	}
 	ok, err := s.holds(c)
 	if err != nil {
 		return err
 	}
 	if !ok {
-		s.fork(c)
-		return nil
+		return fmt.Errorf("%w: the first %d entries of %s were signed at %v, and it holds %d that are not those", ErrDisagrees, c.Size, c.Origin, c.At, s.log.Size())
 	}
 	if last := s.last.Load(); last == nil || last.Size <= c.Size {
 		s.last.Store(&sealing{*c, n, s.k.signed(n)})
 	}
 	return nil
+}
+
+// succeed remembers the last checkpoint of an earlier generation, to name it under the origin of this one.
+func (s *sealed) succeed(c *Checkpoint) {
+	if f := s.succeeds; f != nil {
+		if its, known := s.generation(c.Origin), s.generation(f.Origin); its < known || its == known && c.Size <= f.Size {
+			return
+		}
+	}
+	s.succeeds = &Former{Origin: c.Origin, Size: c.Size, Root: c.Root}
+}
+
+// origin of the log in this generation.
+func (s *sealed) origin() string {
+	if s.k.opt.Generation == 1 {
+		return s.name
+	}
+	return s.name + "/" + strconv.FormatUint(uint64(s.k.opt.Generation), 10)
 }
 
 // signed counts the keys that have signed a checkpoint: after a rotation one is missing.
@@ -375,7 +417,7 @@ func (k *Keeper) signed(note []byte) (n int) {
 	return n
 }
 
-// current reports whether l covers size entries under the origin in force, signed by every key.
+// current reports whether l covers size entries, signed by every key.
 func (s *sealed) current(l *sealing, size uint64) bool {
 	return l != nil && l.Size >= size && l.by == len(s.k.opt.Signers)
 }
@@ -398,32 +440,24 @@ func (s *sealed) root(size uint64) (tlog.Hash, error) {
 	return tlog.TreeHash(int64(size), hashes)
 }
 
-// fork leaves an origin for good: what was signed under it stays true of the log that is lost.
-func (s *sealed) fork(c *Checkpoint) {
-	old := s.origin
-	s.origin = s.name + "/" + strconv.Itoa(s.generation(old)+1)
-	s.succeeds = &Former{Origin: c.Origin, Size: c.Size, Root: c.Root}
-	s.last.Store(nil)
-	s.far = nil
-	s.k.opt.Log.Error("the log is not what it was: it is shorter or other than its last checkpoint, as after a restored backup. Nothing more is signed under its origin; it goes on under a new one, which names the old",
-		"log", s.name, "signed_entries", c.Size, "entries", s.log.Size(), "old_origin", old, "new_origin", s.origin)
-}
-
-// generation counts the origins of a log from 1; 0: not one of its origins.
-func (s *sealed) generation(origin string) int {
+// generation of an origin of this log; 0: not one of them.
+func (s *sealed) generation(origin string) uint32 {
 	if origin == s.name {
 		return 1
 	}
 	rest, ok := strings.CutPrefix(origin, s.name+"/")
-	n, err := strconv.Atoi(rest)
-	if !ok || err != nil || n < 2 || strconv.Itoa(n) != rest {
+	n, err := strconv.ParseUint(rest, 10, 32)
+	if !ok || err != nil || n < 2 || strconv.FormatUint(n, 10) != rest {
 		return 0
 	}
-	return n
+	return uint32(n)
 }
 
 // ready is nil when it is known well enough what was signed before. s.mu is held.
 func (s *sealed) ready() error {
+	if s.disagree != nil {
+		return s.disagree
+	}
 	waited := time.Duration(s.k.opt.Now()-s.since) * time.Millisecond
 	if s.settled || s.last.Load() != nil && waited > s.k.opt.Patience {
 		return nil
@@ -450,7 +484,7 @@ func (s *sealed) seal(ctx context.Context, needed uint64) (*sealing, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hashing the log: %w", err)
 	}
-	next := &sealing{Checkpoint: Checkpoint{Origin: s.origin, Size: size, Root: root, At: s.k.opt.Now(), Succeeds: s.succeeds}, by: len(s.k.opt.Signers)}
+	next := &sealing{Checkpoint: Checkpoint{Origin: s.origin(), Size: size, Root: root, At: s.k.opt.Now(), Succeeds: s.succeeds}, by: len(s.k.opt.Signers)}
 	if next.note, err = next.Sign(s.k.opt.Signers...); err != nil {
 		return nil, err
 	}

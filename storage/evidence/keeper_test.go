@@ -64,6 +64,25 @@ func restore(t *testing.T, dir, backup string) {
 	if err := os.Rename(backup, filepath.Join(dir, "ledger")); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.WriteFile(filepath.Join(dir, "restored"), nil, 0o600); err != nil { // openEdge begins a new generation
+		t.Fatal(err)
+	}
+}
+
+// setBack is a restore that nobody told the ledger of: an older copy of the whole directory, in its old generation.
+func setBack(t *testing.T, dir, copied string) {
+	t.Helper()
+	restore(t, dir, copied)
+	if err := os.Remove(filepath.Join(dir, "restored")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func copyLedger(t *testing.T, dir, to string) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(filepath.Join(dir, "ledger"))); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestALogIsSealedWhileItGrows(t *testing.T) {
@@ -194,11 +213,8 @@ func anOldBackup(t *testing.T, wipe bool) {
 	if c.Origin != "consentd/e1/proofs/2" || c.Succeeds == nil || c.Succeeds.Origin != old.Origin || c.Succeeds.Size != old.Size || c.Succeeds.Root != old.Root {
 		t.Errorf("%+v", c)
 	}
-	if p := e.checkpoint(consent.StreamWordings); p.Origin != "consentd/e1/published" {
-		t.Errorf("the other log lost nothing: %+v", p)
-	}
-	if said := e.log.String(); !strings.Contains(said, "old_origin=consentd/e1/proofs new_origin=consentd/e1/proofs/2") || strings.Count(said, "old_origin") != 1 {
-		t.Errorf("it does not say so, once:\n%s", said)
+	if p := e.checkpoint(consent.StreamWordings); p.Origin != "consentd/e1/published/2" || p.Succeeds == nil || p.Succeeds.Origin != "consentd/e1/published" {
+		t.Errorf("the other log: %+v", p)
 	}
 	wantOK(t, given, e.key())
 	wantOK(t, file, e.key())
@@ -229,20 +245,65 @@ func anOldBackup(t *testing.T, wipe bool) {
 	}
 }
 
-// The negative control: an edge that remembers nothing outside the ledger forks.
-func TestWithoutAnAnchorABackupForksUnnoticed(t *testing.T) {
+// TestALogThatWasSetBackSignsNothing: an older copy of the ledger put in its place as it is, with what remembers more
+// near by or far away.
+func TestALogThatWasSetBackSignsNothing(t *testing.T) {
+	for _, near := range []bool{true, false} {
+		dir := t.TempDir()
+		far := evidence.Directory{Path: t.TempDir()}
+		disagreed := make(chan error, 2)
+		anchors := func(o *evidence.Options) {
+			o.Far, o.Every, o.FarEvery = []evidence.Anchor{far}, time.Millisecond, time.Millisecond
+			o.Disagrees = func(err error) { disagreed <- err }
+		}
+		e := openEdge(t, dir, anchors)
+		e.recordMany(3, nil)
+		e.ledger.Close()
+		copyLedger(t, dir, dir+"/copy")
+		e = openEdge(t, dir, anchors)
+		stop := e.run()
+		e.recordMany(3, nil)
+		storagetest.Eventually(t, time.Minute, "the far anchor knows", func() bool {
+			notes, err := far.Checkpoints(t.Context(), "consentd/e1/proofs")
+			return err == nil && len(notes) == 1 && bytes.HasPrefix(notes[0], []byte("consentd/e1/proofs\n6\n"))
+		})
+		stop()
+		e.ledger.Close()
+		setBack(t, dir, dir+"/copy")
+		if near {
+			_, err := tryEdge(t, dir, anchors)
+			if !errors.Is(err, evidence.ErrDisagrees) {
+				t.Errorf("the directory beside the ledger remembers: %v", err)
+			}
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(dir, "log")); err != nil {
+			t.Fatal(err)
+		}
+		e = openEdge(t, dir, anchors)
+		e.recordMany(1, nil)
+		e.run()
+		if err := <-disagreed; !errors.Is(err, evidence.ErrDisagrees) {
+			t.Errorf("the far anchor remembers: %v", err)
+		}
+		storagetest.Eventually(t, time.Minute, "its health says so", func() bool { return errors.Is(e.Health(), evidence.ErrDisagrees) })
+	}
+}
+
+// The negative control: a copy of an edge that remembers nothing outside the ledger forks.
+func TestWithoutAnAnchorACopyForksUnnoticed(t *testing.T) {
 	dir := t.TempDir()
 	alone := func(o *evidence.Options) { o.Near = nil }
 	e := openEdge(t, dir, alone)
 	e.recordMany(3, nil)
-	if err := e.ledger.Checkpoint(dir + "/backup"); err != nil {
-		t.Fatal(err)
-	}
+	e.ledger.Close()
+	copyLedger(t, dir, dir+"/copy")
+	e = openEdge(t, dir, alone)
 	e.recordMany(3, nil)
 	e.seal()
 	first := e.checkpoint(consent.StreamProofs)
 	e.ledger.Close()
-	restore(t, dir, dir+"/backup")
+	setBack(t, dir, dir+"/copy")
 	e = openEdge(t, dir, alone)
 	e.recordMany(3, nil)
 	e.seal()
@@ -389,9 +450,10 @@ func TestAnAnchorThatLiesIsPassedOver(t *testing.T) {
 // TestBundlesComeFromTheArchive: what the ledger has trimmed is served from ClickHouse, as long as it is what the
 // log says.
 func TestBundlesComeFromTheArchive(t *testing.T) {
+	const held, recorded = 4096, 4096 + 88 // the ledger keeps the newest chunk
 	w := openWarehouse(t)
 	e := openEdge(t, t.TempDir(), func(o *evidence.Options) { o.Archive = w })
-	all := e.recordMany(600, nil)
+	all := e.recordMany(recorded, nil)
 	e.seal()
 	tile := evidence.Tile{Entries: true, N: 1, Width: 256}
 	want, err := e.Tile(t.Context(), consent.StreamProofs, tile)
@@ -413,24 +475,24 @@ func TestBundlesComeFromTheArchive(t *testing.T) {
 	stray.RecordedAt++
 	send(300, []*consent.Proof{&stray}) // somebody else's under the same seq
 	trim := func() error {
-		return errors.Join(e.ledger.SaveCursor(consent.StreamProofs, consent.Cursor{Next: 600, End: 600}), e.ledger.Trim(consent.StreamProofs, 600))
+		return errors.Join(e.ledger.SaveCursor(consent.StreamProofs, consent.Cursor{Next: recorded, End: recorded}), e.ledger.Trim(consent.StreamProofs, recorded))
 	}
 	if err := trim(); err != nil {
 		t.Fatal(err)
 	}
-	if held := e.ledger.First(consent.StreamProofs); held != 512 {
-		t.Fatalf("the ledger still holds from %d", held)
+	if first := e.ledger.First(consent.StreamProofs); first != held {
+		t.Fatalf("the ledger still holds from %d", first)
 	}
 	if got, err := e.Tile(t.Context(), consent.StreamProofs, tile); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("from the archive: %d bytes, %v; want %d", len(got), err, len(want))
 	}
-	if got, err := e.Tile(t.Context(), consent.StreamProofs, evidence.Tile{Entries: true, N: 2, Width: 88}); err != nil || len(got) == 0 {
+	if got, err := e.Tile(t.Context(), consent.StreamProofs, evidence.Tile{Entries: true, N: held / 256, Width: 88}); err != nil || len(got) == 0 {
 		t.Errorf("half trimmed: %v", err)
 	}
 	missing := openEdge(t, t.TempDir(), func(o *evidence.Options) { o.Archive = openWarehouse(t) })
-	missing.recordMany(600, nil)
+	missing.recordMany(recorded, nil)
 	missing.seal()
-	if err := errors.Join(missing.ledger.SaveCursor(consent.StreamProofs, consent.Cursor{Next: 600, End: 600}), missing.ledger.Trim(consent.StreamProofs, 600)); err != nil {
+	if err := errors.Join(missing.ledger.SaveCursor(consent.StreamProofs, consent.Cursor{Next: recorded, End: recorded}), missing.ledger.Trim(consent.StreamProofs, recorded)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := missing.Tile(t.Context(), consent.StreamProofs, tile); !errors.Is(err, evidence.ErrArchive) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -54,24 +55,40 @@ func signer(t testing.TB, name string, n byte) evidence.Signer {
 // openEdge opens the ledger in dir/ledger with its anchors.
 func openEdge(t testing.TB, dir string, change ...func(*evidence.Options)) *edge {
 	t.Helper()
+	e, err := tryEdge(t, dir, change...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// tryEdge is openEdge with the error of the keeper.
+func tryEdge(t testing.TB, dir string, change ...func(*evidence.Options)) (*edge, error) {
+	t.Helper()
 	e := &edge{t: t, dir: dir, clock: &clock{at: time.UnixMilli(1793484000000)}, log: &bytes.Buffer{}}
 	var err error
-	e.ledger, err = ledger.Open(ledger.Options{Dir: dir + "/ledger", Clock: e.clock.now, Reserve: 1, Log: slog.New(slog.DiscardHandler)})
+	o := ledger.Options{Dir: dir + "/ledger", Clock: e.clock.now, Log: slog.New(slog.DiscardHandler)}
+	if _, err := os.Stat(dir + "/restored"); err == nil {
+		o.Repair = &ledger.Repair{}
+		if err := os.Remove(dir + "/restored"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	e.ledger, err = ledger.Open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.ledger.Close() })
-	e.o = evidence.Options{Edge: "e1", Signers: []evidence.Signer{signer(t, "consentd/e1", 1)},
+	generations := e.ledger.Generations()
+	e.o = evidence.Options{Edge: "e1", Generation: generations[len(generations)-1].Number, Signers: []evidence.Signer{signer(t, "consentd/e1", 1)},
 		Proofs: e.ledger.Log(consent.StreamProofs), Publications: e.ledger.Log(consent.StreamWordings), Published: e.ledger,
 		Near: []evidence.Anchor{evidence.Directory{Path: dir + "/log"}, e.ledger}, Now: e.ledger.Now,
 		Log: slog.New(slog.NewTextHandler(e.log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	for _, c := range change {
 		c(&e.o)
 	}
-	if e.Keeper, err = evidence.Open(t.Context(), e.o); err != nil {
-		t.Fatal(err)
-	}
-	return e
+	e.Keeper, err = evidence.Open(t.Context(), e.o)
+	return e, err
 }
 
 func (e *edge) key() evidence.Key { return e.Keys()[0] }

@@ -65,6 +65,25 @@ func (w *Warehouse) places(ctx context.Context, site string, key consent.Subject
 	return all, rows.Err()
 }
 
+// noteErased keeps the places, before anything is erased there: see ErasedHere.
+func (w *Warehouse) noteErased(ctx context.Context, places []Position) error {
+	edges, generations, seqs, at := newWords(len(places)), make([]uint32, len(places)), make([]uint64, len(places)), make([]int64, len(places))
+	for i, p := range places {
+		edges.add(p.Edge)
+		generations[i], seqs[i], at[i] = p.Generation, p.Seq, time.Now().UnixMilli()
+	}
+	for first := 0; first < len(places); first += MaxBatch {
+		end := min(first+MaxBatch, len(places))
+		err := w.send(ctx, "erasures", "INSERT INTO erasures (edge, generation, seq, erased_at)", end-first, func() columns {
+			return columns{edges.rows[first:end], generations[first:end], seqs[first:end], at[first:end]}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // erasureMark is in the words of every mutation that erases, and in no other's.
 const erasureMark = "an erasure by consentd"
 

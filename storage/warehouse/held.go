@@ -3,7 +3,6 @@ package warehouse
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/consentd/consentd/storage/consent"
@@ -101,25 +100,6 @@ func (w *Warehouse) ErasedHere(ctx context.Context, r consent.Rows) (map[uint64]
 		return nil, asked("what was erased", err)
 	}
 	return erased, nil
-}
-
-// noteErased keeps the places, before anything is erased there: see ErasedHere.
-func (w *Warehouse) noteErased(ctx context.Context, places []Position) error {
-	edges, generations, seqs, at := newWords(len(places)), make([]uint32, len(places)), make([]uint64, len(places)), make([]int64, len(places))
-	for i, p := range places {
-		edges.add(p.Edge)
-		generations[i], seqs[i], at[i] = p.Generation, p.Seq, time.Now().UnixMilli()
-	}
-	for first := 0; first < len(places); first += MaxBatch {
-		end := min(first+MaxBatch, len(places))
-		err := w.send(ctx, "erasures", "INSERT INTO erasures (edge, generation, seq, erased_at)", end-first, func() columns {
-			return columns{edges.rows[first:end], generations[first:end], seqs[first:end], at[first:end]}
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Published gives a function that says of a publication whether the warehouse has it. They are few: all of them are read.
