@@ -16,7 +16,7 @@ func TestOnlyShippedAndAgedEntriesAreTrimmed(t *testing.T) {
 	o.Clock, o.KeepShipped = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }, 24*time.Hour
 	d := drain.New(o)
 	stop := r.run(d)
-	r.append(2000)
+	r.append(9000)
 	r.shipped(d)
 	r.compared(d)
 	first := func() uint64 { return r.ledger.First(consent.StreamProofs) }
@@ -34,11 +34,11 @@ func TestOnlyShippedAndAgedEntriesAreTrimmed(t *testing.T) {
 		t.Fatalf("trimmed up to %d within the grace period", first())
 	}
 	stop()
-	r.append(1000) // recorded, not shipped
+	r.append(5000) // recorded, not shipped
 	ahead.Store(int64(25 * time.Hour))
 	trim() // what was shipped long ago goes
-	if first() == 0 || first() > 2000 {
-		t.Fatalf("after the grace period entries from %d are held, want 1 to 2000", first())
+	if first() == 0 || first() > 9000 {
+		t.Fatalf("after the grace period entries from %d are held, want 1 to 9000", first())
 	}
 
 	o.Metrics = nil
@@ -66,7 +66,7 @@ func TestARowSetAsideDoesNotStopTrimming(t *testing.T) {
 	o.Clock, o.KeepShipped = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }, 24*time.Hour
 	d := drain.New(o)
 	r.run(d)
-	r.append(3000)
+	r.append(9000)
 	r.shipped(d)
 	r.compared(d)
 	if err := r.ledger.SetAside(consent.SetAside{Stream: consent.StreamProofs, Seq: 300, Why: "test"}); err != nil {

@@ -34,7 +34,7 @@ func (w *Warehouse) Erase(ctx context.Context, site string, key consent.SubjectK
 	if err != nil || len(places) == 0 {
 		return 0, err
 	}
-	if err := w.noteErased(ctx, places); err != nil {
+	if err := w.noteErased(ctx, places); err != nil { // first: who holds one of them must not send it again
 		return 0, err
 	}
 	if err := w.alter(withLongStatements(ctx), "ALTER TABLE ", "consent_personal", erasing(site, places)); err != nil {

@@ -34,8 +34,8 @@ func made(t *testing.T, r role) (all []string) {
 
 func TestReplicasShareTheirTables(t *testing.T) {
 	const path = "('/clickhouse/tables/{shard}/{database}/{table}', '{replica}'"
-	engines := map[string]string{"checkpoints_local": "ReplacingMergeTree" + path + ", sealed_at)"}
-	for _, table := range []string{"consent_facts", "consent_personal", "prompts", "publications", "consent_repeats", "prompt_repeats", "consent_late", "logs"} {
+	engines := map[string]string{"checkpoints_local": "ReplacingMergeTree" + path + ", sealed_at)", "edges_local": "ReplacingMergeTree" + path + ", version)"}
+	for _, table := range []string{"consent_facts", "consent_personal", "prompts", "publications", "consent_repeats", "prompt_repeats", "consent_late", "logs", "erasures"} {
 		engines[table+localSuffix] = "ReplacingMergeTree" + path + ")"
 	}
 	for _, table := range []string{"wordings"} {
