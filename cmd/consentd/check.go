@@ -19,10 +19,15 @@ type checkCmd struct {
 	Paths   []string `arg:"" optional:"" help:"Site files or directories of them." default:"sites" type:"path"`
 	JSON    bool     `help:"Print one JSON object a line: file, line, column, severity, code, key, text."`
 	Schema  bool     `help:"Print the JSON Schema of a site file, for editors, and stop."`
+	Data    string   `help:"Look through this data directory instead, to the last byte: the ledger, its log, the keys. Exits 1 with what is wrong." type:"path" unset:"site files are checked" placeholder:"DIR"`
+	Edge    string   `help:"Name of the edge, with --data." default:"e1" env:"CONSENTD_EDGE" placeholder:"NAME"`
 	Browser string   `help:"Chromium that measures what each script draws: sizes, and whether refusing looks like accepting. auto takes one that is installed, or that CONSENTD_CHROMIUM names; none measures nothing." default:"auto" placeholder:"auto|none|PATH"`
 }
 
 func (c *checkCmd) Run(ctx context.Context, s streams) error {
+	if c.Data != "" {
+		return c.ofData(ctx, s)
+	}
 	if c.Schema {
 		_, err := s.out.Write(site.Schema())
 		return err

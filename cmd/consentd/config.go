@@ -47,6 +47,7 @@ type nodeFlags struct {
 	dataFlags
 	warehouseFlags
 	drainFlags
+	backupFlags
 	Edge           string   `help:"Name of this edge in every proof; fixed by the first start on a data directory." default:"e1" env:"CONSENTD_EDGE" placeholder:"NAME"`
 	Admin          string   `help:"Address of /metrics, /readyz, /preview and pprof, open to whoever reaches it, and of erasing, backups and mails, which ask for a token. Keep it private." default:"127.0.0.1:9090" env:"CONSENTD_ADMIN" placeholder:"HOST:PORT"`
 	AdminHosts     []string `help:"Names the admin address is asked for by, like consentd.internal, besides localhost, loopback addresses and the one it listens on. Others are refused." unset:"none besides the host in --admin" env:"CONSENTD_ADMIN_HOSTS" placeholder:"NAME"`

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/consentd/consentd/storage/backup"
 	"github.com/consentd/consentd/storage/consent"
 	"github.com/consentd/consentd/storage/ledger"
 )
@@ -47,7 +48,7 @@ func (e *erasure) run(ctx context.Context) {
 		name string
 		do   func(context.Context) (said string, err error)
 	}{
-		{"opt-ins", e.requests}, {"mails", e.mails}, {"ledger", e.proofs}, {"ClickHouse", e.warehouse}, {"disk", e.disk},
+		{"opt-ins", e.requests}, {"mails", e.mails}, {"ledger", e.proofs}, {"journal", e.note}, {"ClickHouse", e.warehouse}, {"disk", e.disk},
 	} {
 		line := eraseLine{Step: step.name}
 		var err error
@@ -81,6 +82,22 @@ func (e *erasure) proofs(ctx context.Context) (string, error) {
 	}
 	e.here = &done
 	return fmt.Sprintf("state forgotten; %d proofs lost their personal part", done.Proofs), nil
+}
+
+// note remembers the erasure where a restored backup does not undo it.
+func (e *erasure) note(ctx context.Context) (string, error) {
+	if e.here == nil {
+		return "", errors.New("the ledger comes first")
+	}
+	secret, err := e.n.secrets.Site(e.site)
+	if err != nil {
+		return "", err
+	}
+	one := consent.Erasure{Site: e.site, Who: backup.Fingerprint(secret, e.key), At: e.n.ledger.Now()}
+	if err := e.n.noteErasures(ctx, one); err != nil {
+		return "", err
+	}
+	return "noted, so that a backup that is restored is rid of this person again", nil
 }
 
 // errNotErased begins what is said where rows of the person may be left.
@@ -138,7 +155,7 @@ func (e *erasure) disk(ctx context.Context) (string, error) {
 func (e *erasure) elsewhere() (notes []string) {
 	backups := filepath.Join(e.n.flags.Data, "backups")
 	if made, _ := os.ReadDir(backups); len(made) > 0 {
-		notes = append(notes, "backups under "+backups+" hold what they held: erase again when one is restored")
+		notes = append(notes, "backups under "+backups+" hold what they held; consentd restore erases it again")
 	}
 	if to := e.n.mail.Redacted(); strings.HasPrefix(to, "file:") {
 		notes = append(notes, "mails that were written to "+to+" stay there")

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/consentd/consentd/server/keyfile"
 	"github.com/consentd/consentd/server/token"
@@ -28,7 +30,9 @@ func (n *node) openLogs(ctx context.Context) error {
 	if n.warehouse != nil {
 		o.Archive, o.Far = n.warehouse, []evidence.Anchor{n.warehouse}
 	}
-	if n.keeper, err = evidence.Open(ctx, o); err != nil {
+	if n.keeper, err = evidence.Open(ctx, o); errors.Is(err, evidence.ErrDisagrees) {
+		return fmt.Errorf("%w. The ledger in %s is not, or no longer, what it was when its log was signed. Restore a backup: consentd restore --data %s --replace BACKUP; or, to go on from what is there: consentd repair --data %s", err, n.flags.ledger(), n.flags.Data, n.flags.Data)
+	} else if err != nil {
 		return err
 	}
 	n.later("sealing the logs", n.sealLogs())
@@ -88,6 +92,7 @@ func logSigners(dir, edge string) (all []evidence.Signer, fresh bool, err error)
 type keysCmd struct {
 	dataFlags
 	Edge   string `help:"Name of this edge: part of the name of the key of its logs." default:"e1" env:"CONSENTD_EDGE" placeholder:"NAME"`
+	Forget string `help:"Say that a key file was removed or replaced on purpose, like sites/shop: the server then starts without the old one." placeholder:"NAME"`
 	Rotate string `help:"Make a new key for the logs or for receipts, and stop." enum:"log,receipts," default:"" placeholder:"log|receipts"`
 }
 
@@ -97,13 +102,19 @@ Give the first to whoever will have to check evidence, by a way that is not this
 archive.
 
 A new key of the logs signs from the next start on, beside the older ones: files keep verifying with each of them.
-To stop an old one signing, remove its file from DATA/keys/log and start again. A new key of receipts signs within
+To stop an old one signing, remove its file from DATA/keys/log, run consentd keys --forget log/NUMBER and start again. A new key of receipts signs within
 two seconds; older ones stay published.
+
+The ledger knows every key file by a fingerprint: one that is missing or has other content keeps the server from
+starting. If that was meant, --forget says so.
 
 Example: consentd keys --rotate receipts`
 }
 
 func (c *keysCmd) Run(s streams) error {
+	if c.Forget != "" {
+		return c.forget(s)
+	}
 	if c.Rotate != "" {
 		return c.rotate(s)
 	}
@@ -122,6 +133,20 @@ func (c *keysCmd) Run(s streams) error {
 		fmt.Fprintln(s.out, "receipts", k.ID, map[bool]string{true: "signs", false: "verifies"}[k.Signs])
 	}
 	return ring.Close()
+}
+
+// forget leaves word for the next start, see keyRegister.
+func (c *keysCmd) forget(s streams) error {
+	dir, base := filepath.Split(filepath.Join(c.keys(), filepath.FromSlash(strings.TrimSuffix(c.Forget, ".key"))))
+	d, err := keyfile.Open(dir)
+	if err != nil {
+		return err
+	}
+	if err := d.Forget(base); err != nil {
+		return err
+	}
+	fmt.Fprintln(s.err, "the next start takes this key as it then is, or as gone; what was made with the old one stays unreadable")
+	return nil
 }
 
 func (c *keysCmd) rotate(s streams) error {

@@ -27,6 +27,11 @@
 //	sql.go      consentd sql
 //	erase.go    consentd erase, and the server's part of it
 //	backup.go   consentd backup, and the server's part of it
+//	restore.go  consentd restore
+//	replay.go   what is erased again after a restore, and the note of every erasure
+//	repair.go   consentd repair
+//	inspect.go  consentd check --data
+//	keyring.go  the fingerprints of the key files
 //	resend.go   consentd resend, and the server's part of it
 //	umask_unix.go  modes of what is written
 //
@@ -69,7 +74,9 @@ type cli struct {
 	Erase    eraseCmd    `cmd:"" help:"Have the running server forget a person, everywhere. Exits 1 until nothing is left."`
 	Sql      sqlCmd      `cmd:"" name:"sql" help:"Run one reading statement against the ClickHouse in use, also while the server runs."`
 	Resend   resendCmd   `cmd:"" help:"Have the running server send again what ClickHouse has lost. Exits 1 when something stays missing."`
-	Backup   backupCmd   `cmd:"" help:"Have the running server write a copy of its ledger."`
+	Backup   backupCmd   `cmd:"" help:"Have the running server write a consistent copy of all it may not lose; check one."`
+	Restore  restoreCmd  `cmd:"" help:"Put a backup back, in place of a data directory on which no server runs."`
+	Repair   repairCmd   `cmd:"" help:"Go on from what is left in a data directory that serve refuses, in a new generation."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 
 	Config kong.ConfigFlag `help:"YAML file of options: the names of the flags, without dashes in front. Flags and environment win." placeholder:"FILE" env:"CONSENTD_CONFIG"`

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -37,6 +38,8 @@ type node struct {
 	ledger       *ledger.Ledger
 	sites        *site.Registry
 	siteDir      string
+	secrets      *site.Secrets
+	keys         *keyRegister
 	tokens       *token.Ring
 	engine       *engine.Engine       // nil: an external ClickHouse, or none
 	warehouse    *warehouse.Warehouse // nil: none
@@ -52,6 +55,8 @@ type node struct {
 	noEngine     error                                   // why there is no ClickHouse
 
 	public, admin net.Listener
+
+	backing sync.Mutex // held while a backup is written
 
 	life  context.Context // ends when the node begins to stop; what works in the background works until then
 	end   context.CancelFunc
@@ -75,6 +80,7 @@ func open(ctx context.Context, f *nodeFlags, addr, sites string, log *slog.Logge
 	err := n.start(ctx, []step{
 		{"the ports", plain(func() error { return n.listen(addr) })},
 		{"the ledger", plain(n.openLedger)},
+		{"the keys", n.checkKeys},
 		{"the site files", plain(func() error { return n.openSites(sites) })},
 		{"the keys of tokens", plain(n.openTokens)},
 		{"ClickHouse", n.openWarehouse},
@@ -84,6 +90,9 @@ func open(ctx context.Context, f *nodeFlags, addr, sites string, log *slog.Logge
 		{"the queue of mails", plain(n.openMail)},
 		{"the server", plain(n.openServer)},
 		{"sending mails", plain(n.sendMail)},
+		{"the list of keys", n.registerKeys},
+		{"what was erased before a restore", n.openReplay},
+		{"the backups", plain(n.openBackups)},
 		{"the pictures", plain(n.openSnapshots)},
 	})
 	if err != nil {
@@ -245,13 +254,12 @@ func (n *node) openLedger() (err error) {
 
 // openSites loads the site files. A changed set is prepared (wordings published, scripts built) before
 // anything is answered from it.
-func (n *node) openSites(dir string) error {
+func (n *node) openSites(dir string) (err error) {
 	n.siteDir = dir
-	secrets, err := site.OpenSecrets(n.flags.secrets())
-	if err != nil {
+	if n.secrets, err = site.OpenSecrets(n.flags.secrets()); err != nil {
 		return err
 	}
-	n.sites, err = site.Open(site.Options{Dir: dir, Secret: secrets.Site, Log: n.log, OnChange: func(all []*site.Site) {
+	n.sites, err = site.Open(site.Options{Dir: dir, Secret: n.secrets.Site, Log: n.log, OnChange: func(all []*site.Site) {
 		if s := n.server.Load(); s != nil {
 			n.prepare(s, all)
 			n.photographer.want()

@@ -36,6 +36,7 @@ func (n *node) newOffice() *office {
 	mux.HandleFunc("POST /snapshot/{site}", n.snapshotHandler)
 	mux.HandleFunc("POST /erase/{site}", n.eraseHandler)
 	mux.HandleFunc("POST /backup", n.backupHandler)
+	mux.HandleFunc("POST /check", n.inspectHandler)
 	mux.HandleFunc("POST /resend", n.resendHandler)
 	closed := n.withToken(patient(mux))
 	own := hostOf(n.flags.Admin)

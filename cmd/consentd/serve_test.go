@@ -98,45 +98,6 @@ func TestWithoutAnyClickHouse(t *testing.T) {
 	p.end(t)
 }
 
-// TestABackupIsALedger: taken from a running server, put in the place of the ledger, it answers.
-func TestABackupIsALedger(t *testing.T) {
-	data, sites := t.TempDir(), siteFile(t, origin)
-	noEngine := []string{"--engine-lib", filepath.Join(data, "none")}
-	p, edge := serve(t, data, sites, noEngine...)
-	token := tokenFor(t, data)
-	mustChoose(t, edge, token, "before")
-	admin := strings.TrimPrefix(p.says(t, `admin=(\S+)`), "http://")
-	out, errs, err := command("backup", "--data", data, "--admin", admin)
-	if err != nil {
-		t.Fatalf("%s %v", errs, err)
-	}
-	mustChoose(t, edge, token, "after")
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+admin+"/backup", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Origin", "https://elsewhere.example")
-	if res, err := http.DefaultClient.Do(req); err != nil || res.StatusCode != http.StatusForbidden {
-		t.Errorf("asked for by a page of a stranger: %v %v", res, err)
-	}
-	p.end(t)
-	if err := os.Rename(filepath.Join(data, "ledger"), filepath.Join(data, "lost")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(strings.TrimSpace(out), filepath.Join(data, "ledger")); err != nil {
-		t.Fatal(err)
-	}
-	_, edge = serve(t, data, sites, noEngine...)
-	for external, want := range map[string]string{"before": "granted", "after": "unknown"} {
-		if _, body := get(t, edge+"/v1/sites/demo/lookup?purpose=analytics&external="+external, token); !contains(body, `"status":"`+want+`"`) {
-			t.Errorf("%s: %s, want %s", external, body, want)
-		}
-	}
-	if _, _, err := command("backup", "--data", data, "--admin", "127.0.0.1:1"); err == nil || !contains(err.Error(), "is it running") {
-		t.Errorf("without a server: %v", err)
-	}
-}
-
 // wantRows waits until sql prints want under its header.
 func wantRows(t *testing.T, data string, args []string, query, want string) {
 	t.Helper()

@@ -165,10 +165,72 @@ func (d *Dir) writeAside(secret []byte) (path string, err error) {
 	return f.Name(), err
 }
 
-// Remove deletes a secret for good.
+// At is a directory of secrets as it is, which may be missing: nothing is made.
+func At(path string) (*Dir, error) {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &Dir{path: path}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the directory of secrets: %w", err)
+	}
+	if err := private(info, path, dirMode); err != nil {
+		return nil, err
+	}
+	return &Dir{path: path}, nil
+}
+
+// removed ends the name of the file that says a secret was let go of on purpose.
+const removed = ".removed"
+
+// LetGo reports whether a secret was removed or replaced on purpose: by Remove or Forget.
+func (d *Dir) LetGo(name string) (bool, error) {
+	path, err := d.file(name)
+	if err != nil {
+		return false, err
+	}
+	_, err = os.Stat(strings.TrimSuffix(path, suffix) + removed)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Forget says that a secret was removed or replaced on purpose; one that is there stays.
+func (d *Dir) Forget(name string) error {
+	path, err := d.file(name)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(strings.TrimSuffix(path, suffix)+removed, os.O_CREATE|os.O_WRONLY, fileMode)
+	if err == nil {
+		err = errors.Join(f.Sync(), f.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("noting that a secret is let go of: %w", err)
+	}
+	return SyncDir(d.path)
+}
+
+// Recall takes Forget back: the secret that is there now is one to be missed.
+func (d *Dir) Recall(name string) error {
+	path, err := d.file(name)
+	if err != nil {
+		return err
+	}
+	if err := os.Remove(strings.TrimSuffix(path, suffix) + removed); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Remove deletes a secret for good, and leaves word that it was on purpose.
 func (d *Dir) Remove(name string) error {
 	path, err := d.file(name)
 	if err != nil {
+		return err
+	}
+	if err := d.Forget(name); err != nil {
 		return err
 	}
 	if err := os.Remove(path); err != nil {

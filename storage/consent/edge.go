@@ -91,3 +91,11 @@ func MergeGaps(all []Gap) (g Gap, any bool) {
 	}
 	return g, any
 }
+
+// Erasure says that a person was erased, without saying who: Who is a keyed fingerprint of the subject key, which only
+// whoever holds the site's secret and the subject key can tell.
+type Erasure struct {
+	Site string `json:"site"`
+	Who  string `json:"who"` // hex
+	At   Millis `json:"at"`  // what was recorded until then is to be erased; what came later is a new beginning
+}

@@ -25,6 +25,7 @@ const (
 	usersFile  = "users.xml"
 	logFile    = "engine.log"
 	dataDir    = "data"
+	backupDir  = "copies" // BACKUP and RESTORE may use what lies here
 )
 
 // serverConfig is sized for a small machine that mostly waits. Pools: ClickHouse's 16 merge threads are
@@ -49,6 +50,7 @@ var serverConfig = template.Must(template.New("config").Parse(`<clickhouse>
     <number_of_free_entries_in_pool_to_lower_max_size_of_merge>2</number_of_free_entries_in_pool_to_lower_max_size_of_merge>
     <number_of_free_entries_in_pool_to_execute_optimize_entire_partition>2</number_of_free_entries_in_pool_to_execute_optimize_entire_partition>
   </merge_tree>
+  <backups><allowed_path>{{.Dir}}/` + backupDir + `/</allowed_path></backups>
   {{.ExtraConfig}}
 </clickhouse>
 `))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 )
 
@@ -91,6 +92,9 @@ func (e *Engine) URL() string { return e.Connection().URL() }
 
 // ReaderURL is URL for the user who may read every table and change none.
 func (e *Engine) ReaderURL() string { return e.Connection().ReaderURL() }
+
+// CopyDir is where the server may write copies of its databases (BACKUP … TO File) and read them; it is not made.
+func (e *Engine) CopyDir() string { return filepath.Join(e.opts.Dir, backupDir) }
 
 // Health is nil while the engine serves, else what is wrong and what to do, fit for an operator's eyes. It
 // is cheap: it tells what the supervisor knows and asks nobody.

@@ -117,3 +117,16 @@ func decodeHash(s string) (h tlog.Hash, err error) {
 	}
 	return tlog.Hash(raw), nil
 }
+
+// GenerationOf reads the generation of a log off the origin of a checkpoint, without looking who signed it; 0: it is none.
+func GenerationOf(note []byte) uint32 {
+	origin, _, _ := strings.Cut(string(note), "\n")
+	at := strings.LastIndexByte(origin, '/')
+	if at < 0 {
+		return 0
+	}
+	if n, err := strconv.ParseUint(origin[at+1:], 10, 32); err == nil {
+		return uint32(n)
+	}
+	return 1
+}

@@ -25,6 +25,7 @@ type request struct {
 	prompt      *consent.Prompt
 	publication *consent.Publication
 	notes       []Note
+	former      []Former
 	frees       bool // only deletes: let through on a full disk
 
 	site    string // of touched
@@ -112,7 +113,7 @@ func (l *Ledger) submit(ctx context.Context, r *request) (Receipt, error) {
 }
 
 func (l *Ledger) recycle(r *request) {
-	r.proof, r.prompt, r.publication, r.notes, r.frees, r.touched = nil, nil, nil, nil, false, nil
+	r.proof, r.prompt, r.publication, r.notes, r.frees, r.touched, r.former = nil, nil, nil, nil, false, nil, nil
 	l.requests.Put(r)
 }
 

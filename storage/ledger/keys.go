@@ -20,6 +20,7 @@ import (
 //	'e' stream 1 │ seq 8             consent binary              entry: proof, prompt or publication
 //	'u' chunk 8                      8 KiB                       filter of the subjects of 4,096 proofs, see subjects.go
 //	'i' proof id 16                  seq 8 │ at 8 │ digest 16    idempotency, and a proof's place by its id
+//	'f' proof id 16                  seq 8 │ at 8 │ digest 16    the same of what was absorbed, see absorb.go
 //	'p' day 4 │ prompt id 16         (empty)                     prompts seen, by UTC day
 //	's' site │ 0x00 │ subject 16     consent binary              current state of a subject, merged
 //	't' level 1 │ n 8                up to 256 × 32              tile of the log of proofs, see tree.go
@@ -36,6 +37,7 @@ const (
 	prefixMeta      = 'm'
 	prefixEntry     = 'e'
 	prefixID        = 'i'
+	prefixFormer    = 'f'
 	prefixPrompt    = 'p'
 	prefixState     = 's'
 	prefixFilter    = 'u'
@@ -56,6 +58,8 @@ func entryKey(b []byte, s consent.Stream, seq uint64) []byte {
 }
 
 func idKey(b []byte, id uuid.UUID) []byte { return append(append(b, prefixID), id[:]...) }
+
+func formerKey(b []byte, id uuid.UUID) []byte { return append(append(b, prefixFormer), id[:]...) }
 
 func promptKey(b []byte, day uint32, id uuid.UUID) []byte {
 	return append(promptDay(b, day), id[:]...)

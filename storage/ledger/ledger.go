@@ -51,6 +51,8 @@
 //	iterate.go    reading many keys
 //	storefs.go    the file system of the store
 //	events.go     what Pebble reports; scrub.go, looking for damage
+//	absorb.go     what was recorded after the backup a ledger was restored from
+//	check.go      every entry, looked through
 //	space.go      the free-space guard
 //	metrics.go    what operators watch
 //
@@ -165,6 +167,7 @@ type Ledger struct {
 	time        clock
 	latest      atomic.Int64 // consent.Millis: the latest time given out; never falls
 
+	placed  atomic.Uint64          // the first proof that cannot be read yet; written by the sequencer before its batch is visible
 	durable [streams]atomic.Uint64 // per stream, the first seq not yet on disk; written by the syncer
 	grown   [streams]gate          // opened whenever durable moves
 	loose   loose                  // the same for what has no seq

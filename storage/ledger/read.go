@@ -76,7 +76,7 @@ const typicalState = 256
 
 // settled waits until what was read is durable: seq is the proof it rests on, edge where that was recorded.
 func (l *Ledger) settled(edge string, seq uint64) error {
-	if edge != l.opt.Edge || seq < l.durable[consent.StreamProofs].Load() {
+	if edge != l.opt.Edge || seq < l.durable[consent.StreamProofs].Load() || seq >= l.placed.Load() { // the last: of an earlier generation, see Absorb
 		return nil
 	}
 	return l.Wait(context.Background(), consent.StreamProofs, seq)

@@ -45,7 +45,9 @@ func inspect(o *Options) (f inspected, err error) {
 		return f, err
 	}
 	f.closed = closed
-	if f.mark, err = readWatermark(o.fs, o.Dir); errors.Is(err, errNoMark) {
+	if f.mark, err = readWatermark(o.fs, o.Dir); errors.Is(err, errNoMark) && o.Repair != nil && o.Repair.Copy {
+		err = nil
+	} else if errors.Is(err, errNoMark) {
 		err = fmt.Errorf("%w: %w. Is it a copy of another ledger's?", ErrDamaged, err)
 	}
 	return f, o.tolerate(err)
@@ -200,6 +202,9 @@ func (l *Ledger) recoverStream(stream consent.Stream, trimmed, next uint64) erro
 	}
 	l.prev[stream].Store(trimmed)
 	l.durable[stream].Store(next)
+	if stream == consent.StreamProofs {
+		l.placed.Store(next)
+	}
 	l.cursors[stream].Store(c.Next)
 	return nil
 }

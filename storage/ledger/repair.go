@@ -16,6 +16,8 @@ type Repair struct {
 	AtLeast uint32 // the new generation's number is no lower: 1 more than any that is known elsewhere
 	Clock   bool   // the clock was once ahead: date it anew, and with it every state
 
+	Copy bool // the directory is a copy that Checkpoint wrote: it has no record of what was acknowledged
+
 	Noted []string // by Open: what it passed over, in words
 	Reset int      // by Open: states that were dated ahead
 }

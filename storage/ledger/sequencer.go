@@ -171,6 +171,7 @@ func (s *sequencer) apply() bool {
 		s.head.clock, s.head.ids = consent.Millis(s.l.latest.Load()), s.ids.top
 		s.value = s.head.append(s.value[:0])
 		g.batch.Set(s.headKey, s.value, nil)
+		s.l.placed.Store(s.head.next[consent.StreamProofs])
 		if err := s.commit(g.batch); err != nil {
 			s.l.fail(fmt.Errorf("committing batch: %w", err))
 			return false
@@ -197,6 +198,10 @@ func (s *sequencer) forgetHot(g *group) {
 		}
 		for _, k := range r.touched {
 			s.key = stateKey(s.key[:0], r.site, k)
+			s.l.hot.forget(s.key)
+		}
+		for _, f := range r.former {
+			s.key = stateKey(s.key[:0], f.Proof.Site, f.Proof.Personal.Subject)
 			s.l.hot.forget(s.key)
 		}
 	}
@@ -310,8 +315,8 @@ func (s *sequencer) replay(r *request, known idRecord) error {
 	if known.digest != r.digest {
 		return ErrConflict
 	}
-	r.receipt = Receipt{At: known.at, Seq: known.seq, Replayed: true}
-	if known.seq < s.l.durable[consent.StreamProofs].Load() {
+	r.receipt = Receipt{At: known.at, Seq: known.seq &^ elsewhere, Replayed: true}
+	if known.seq&elsewhere == 0 && known.seq < s.l.durable[consent.StreamProofs].Load() {
 		return errAnswered
 	}
 	return nil // its first write is in flight or in this group: wait with it
@@ -325,6 +330,11 @@ func (s *sequencer) known(id uuid.UUID) (idRecord, bool, error) {
 		return rec, true, nil
 	}
 	s.key = idKey(s.key[:0], id)
+	rec, found, err := s.l.idRecord(s.key)
+	if found || err != nil {
+		return rec, found, err
+	}
+	s.key = formerKey(s.key[:0], id)
 	return s.l.idRecord(s.key)
 }
 

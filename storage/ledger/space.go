@@ -75,6 +75,10 @@ func (l *Ledger) tailProblem() error {
 		l.tail.First, l.tail.End)
 }
 
+// Free is how many bytes of the disk were free when the space guard last looked, within a second; it keeps reserve of
+// them for itself.
+func (l *Ledger) Free() (free, reserve uint64) { return l.free.Load(), l.opt.Reserve }
+
 // Health says what keeps the ledger from admitting, or nil.
 func (l *Ledger) Health() error {
 	if err := l.Err(); err != nil {

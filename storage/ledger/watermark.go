@@ -119,6 +119,13 @@ func readWatermark(fs vfs.FS, dir string) (mark, error) {
 	return best, nil
 }
 
+// Acknowledged is what the record beside a ledger says of it, which is not opened: the generation it was in, and the
+// next seqs by stream.
+func Acknowledged(dir string) (generation uint32, next [streams]uint64, err error) {
+	m, err := readWatermark(vfs.Default, dir)
+	return m.generation, m.head.next, err
+}
+
 // create makes the file, whole and on disk, before the first entry is acknowledged.
 func (w *watermark) create(fs vfs.FS, dir string, m mark) (err error) {
 	path := fs.PathJoin(dir, watermarkName)

@@ -44,6 +44,7 @@ var shardBy = map[string]string{
 	"checkpoints":      "sipHash64(log, origin)",
 	"edges":            "sipHash64(edge)", // one shard, so that what one writes the other sees
 	"erasures":         "sipHash64(edge, seq)",
+	"erased_subjects":  "sipHash64(site, who)",
 }
 
 var (

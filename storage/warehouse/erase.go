@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,10 +28,15 @@ import (
 // A mutation is kept in words beside the table, and the server may log it: it must not name whom it forgets. A subquery
 // on a table of places would not do: each part would ask it again, and replicas refuse it.
 func (w *Warehouse) Erase(ctx context.Context, site string, key consent.SubjectKey) (int, error) {
+	return w.EraseUntil(ctx, site, key, consent.Millis(clampMillis(math.MaxInt64)))
+}
+
+// EraseUntil is Erase of what was recorded until then: an erasure that is done again leaves what the person said since.
+func (w *Warehouse) EraseUntil(ctx context.Context, site string, key consent.SubjectKey, until consent.Millis) (int, error) {
 	if err := w.awaitErasures(ctx); err != nil { // of a call before this one, which was interrupted
 		return 0, err
 	}
-	places, err := w.places(ctx, site, key)
+	places, err := w.places(ctx, site, key, until)
 	if err != nil || len(places) == 0 {
 		return 0, err
 	}
@@ -43,10 +49,11 @@ func (w *Warehouse) Erase(ctx context.Context, site string, key consent.SubjectK
 	return len(places), w.awaitErasures(ctx)
 }
 
-func (w *Warehouse) places(ctx context.Context, site string, key consent.SubjectKey) ([]Position, error) {
+func (w *Warehouse) places(ctx context.Context, site string, key consent.SubjectKey, until consent.Millis) ([]Position, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.opt.Timeout)
 	defer cancel()
-	rows, err := w.conn.Query(ctx, "SELECT DISTINCT toUnixTimestamp64Milli(recorded_at), edge, generation, seq FROM consent_personal WHERE "+ofSubject,
+	rows, err := w.conn.Query(ctx, "SELECT DISTINCT toUnixTimestamp64Milli(recorded_at), edge, generation, seq FROM consent_personal WHERE "+ofSubject+
+		" AND recorded_at <= fromUnixTimestamp64Milli({until:Int64}, 'UTC')", clickhouse.Named("until", int64(until)),
 		clickhouse.Named("site", site), clickhouse.Named("key", key.String()))
 	if err != nil {
 		return nil, fmt.Errorf("asking what to erase: %w", err)

@@ -29,6 +29,7 @@
 //	history.go    History and Proof: the proofs of a subject, one proof by id
 //	evidence.go   publications, checkpoints, entries of the log
 //	erase.go      Erase: the personal rows of one person
+//	restore.go    what a restored ledger asks; copies of the database
 //	sql.go        SQL: a read-only statement, for people
 //	format.go     what SQL prints
 //
