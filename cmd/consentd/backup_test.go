@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/consentd/consentd/storage/backup"
 	"github.com/consentd/consentd/storage/consent"
 	"github.com/google/uuid"
 )
@@ -238,4 +240,96 @@ func TestAnErasureIsNotUndoneByABackup(t *testing.T) {
 	path = ""
 	_, edge = serve(t, data, sites)
 	wantStanding(t, edge, token, "jean", "granted")
+}
+
+// TestAnotherClickHouseIsAskedWhatTheBackupLacks: the data directory is lost, ClickHouse is not. What was said after the
+// backup holds, who was erased after it stays erased, and a second restore of the same backup knows of the first.
+func TestAnotherClickHouseIsAskedWhatTheBackupLacks(t *testing.T) {
+	url, sites := kit.Database(t), siteFile(t, origin)
+	data := filepath.Join(t.TempDir(), "data")
+	p, edge := serve(t, data, sites, "--clickhouse", url)
+	token := tokenFor(t, data)
+	for _, who := range []string{"jean", "anna", "lea"} {
+		mustChoose(t, edge, token, who)
+	}
+	args := []string{"--clickhouse", url}
+	wantRows(t, data, args, "SELECT count() FROM consents", "3")
+	path := mustBackup(t, data)
+	if code, body := decide(t, edge, token, uuid.Must(uuid.NewV7()), "jean", "withdraw", false); code != 201 {
+		t.Fatalf("%d %s", code, body)
+	}
+	if out, errs, err := command("erase", "--data", data, "--site", "demo", "--external", "lea"); err != nil {
+		t.Fatalf("%s %s %v", out, errs, err)
+	}
+	wantRows(t, data, args, "SELECT count() FROM consents", "4")
+	p.end(t)
+
+	second := filepath.Join(t.TempDir(), "second")
+	if said := mustRestore(t, append(args, "--data", second, path)...); !contains(said, "generation 2", "1 proofs that were recorded after") {
+		t.Errorf("restore says\n%s", said)
+	}
+	p, edge = serve(t, second, sites, args...)
+	wantStanding(t, edge, token, "jean", "withdrawn")
+	wantStanding(t, edge, token, "lea", "unknown")
+	mustChoose(t, edge, token, "in-two")
+	wantRows(t, second, args, "SELECT count(), countIf(subject != '') FROM consents", "5\t4")
+	p.end(t)
+
+	third := filepath.Join(t.TempDir(), "third")
+	if said := mustRestore(t, append(args, "--data", third, path)...); !contains(said, "generation 3", "2 proofs that were recorded after") {
+		t.Errorf("the second restore says\n%s", said)
+	}
+	p, edge = serve(t, third, sites, args...)
+	for who, want := range map[string]string{"jean": "withdrawn", "lea": "unknown", "in-two": "granted", "anna": "granted"} {
+		wantStanding(t, edge, token, who, want)
+	}
+	mustChoose(t, edge, token, "in-three")
+	wantRows(t, third, args, "SELECT count(), countIf(subject != ''), max(generation) FROM consents", "6\t5\t3")
+	p.end(t)
+}
+
+// TestBackupsAreTakenByItself: again and again, and only the newest stay.
+func TestBackupsAreTakenByItself(t *testing.T) {
+	data, sites := t.TempDir(), siteFile(t, origin)
+	p, _ := serve(t, data, sites, "--engine-lib", filepath.Join(data, "none"), "--backup-every", "100ms", "--backup-keep", "2")
+	eventually(t, "four were made", func() (bool, string) {
+		n := strings.Count(p.err.String(), "backup written")
+		return n >= 4, fmt.Sprint(n)
+	})
+	p.end(t)
+	kept, err := backup.List(filepath.Join(data, "backups"))
+	if err != nil || len(kept) < 2 || len(kept) > 3 { // the end may have come before the last removal
+		t.Errorf("kept %v, %v", kept, err)
+	}
+}
+
+// TestASecondBackupIsRefusedWhileOneIsWritten.
+func TestASecondBackupIsRefusedWhileOneIsWritten(t *testing.T) {
+	data := t.TempDir()
+	n := openNode(t, data, siteFile(t, origin), io.Discard)
+	eventually(t, "it serves", func() (bool, string) {
+		_, err := findRunning(data, "")
+		return err == nil, fmt.Sprint(err)
+	})
+	n.backing.Lock()
+	_, _, err := command("backup", "--data", data)
+	n.backing.Unlock()
+	if err == nil || !contains(err.Error(), "a backup is being written already") {
+		t.Errorf("got %v", err)
+	}
+	mustBackup(t, data)
+}
+
+// TestALedgerThatIsGoneIsNotBegunAnew: keys and signed checkpoints are there, the ledger is not.
+func TestALedgerThatIsGoneIsNotBegunAnew(t *testing.T) {
+	data, sites := t.TempDir(), siteFile(t, origin)
+	p, edge := withoutEngineAt(t, data, sites)
+	mustChoose(t, edge, tokenFor(t, data), "jean")
+	p.end(t)
+	if err := os.RemoveAll(filepath.Join(data, "ledger")); err != nil {
+		t.Fatal(err)
+	}
+	if said := startFails(t, data, sites); !contains(said, "consentd restore", "consentd repair") {
+		t.Errorf("serve says: %s", said)
+	}
 }
