@@ -1,6 +1,7 @@
 package server
 
 import (
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -58,19 +59,30 @@ func (s *silent) close() {
 // coarseConn makes deadlines cheap. fasthttp moves a connection's deadlines three times per request, and each
 // move rearms a timer of the runtime: on small answers that is a tenth of the whole cost. A deadline that would
 // move by less than a second is left where it is: it then fires at most a second early, which no timeout here
-// is fine enough to notice.
+// is fine enough to notice. And a read deadline is set when something is read: between two requests that arrive
+// whole only the one for being idle is, not the shorter one for a request to arrive.
 //
 // It is used by one goroutine at a time, as fasthttp does; Close may come from another.
 type coarseConn struct {
 	net.Conn
 	read, write time.Time   // the deadlines in force
+	due         time.Time   // the read deadline asked for; in force from the next Read on
+	ended       bool        // the client has said everything it will
+	grants      []grant     // memory of the request under way beyond what every connection has
 	spoke       bool        // a byte has come
 	linger      atomic.Bool // the client may still be sending
 	silent      *silent
 }
 
 func (c *coarseConn) Read(p []byte) (int, error) {
+	if !settled(c.read, c.due) {
+		c.read = c.due
+		if err := c.Conn.SetReadDeadline(c.due); err != nil {
+			return 0, err
+		}
+	}
 	n, err := c.Conn.Read(p)
+	c.ended = c.ended || err == io.EOF
 	if !c.spoke {
 		c.spoke = true
 		c.silent.remove(c)
@@ -79,11 +91,8 @@ func (c *coarseConn) Read(p []byte) (int, error) {
 }
 
 func (c *coarseConn) SetReadDeadline(t time.Time) error {
-	if settled(c.read, t) {
-		return nil
-	}
-	c.read = t
-	return c.Conn.SetReadDeadline(t)
+	c.due = t
+	return nil
 }
 
 func (c *coarseConn) SetWriteDeadline(t time.Time) error {
@@ -95,7 +104,7 @@ func (c *coarseConn) SetWriteDeadline(t time.Time) error {
 }
 
 func (c *coarseConn) SetDeadline(t time.Time) error {
-	c.read, c.write = t, t
+	c.read, c.due, c.write = t, t, t
 	return c.Conn.SetDeadline(t)
 }
 
