@@ -70,6 +70,8 @@ const (
 	codeOtherEdge        = "recorded_elsewhere"
 	codeLogMismatch      = "log_mismatch"
 	codeTooManyProofs    = "too_many_proofs"
+	codeOverloaded       = "overloaded"
+	codeVersion          = "http_version"
 )
 
 // Codes lists every problem consentd can answer with, by status. The OpenAPI document and the metrics are
@@ -151,5 +153,7 @@ func Codes() []Code {
 		{codeWarehouse, 503, Retry, "The warehouse does not answer"},
 		{codeNoMail, 503, Retry, "This server sends no mail"},
 		{codeNotSealed, 503, Retry, "Nothing is signed here yet"},
+		{codeOverloaded, 503, Retry, "More is under way than the memory set aside for it holds"},
+		{codeVersion, 505, Refused, "This version of HTTP is not spoken here"},
 	}
 }

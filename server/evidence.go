@@ -71,7 +71,7 @@ func (s *Server) evidenceOfSubject(c *fiber.Ctx, v *view) error {
 	if err != nil {
 		return err
 	}
-	doc, err := body(ctx, maxBody)
+	doc, err := s.body(ctx, maxBody)
 	if err != nil {
 		return err
 	}
