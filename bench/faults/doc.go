@@ -6,7 +6,7 @@
 // count: over a fresh copy of a directory with some two thousand acknowledged proofs the phase is driven while choices are
 // posted, the program is stopped, started again without strace, and asked for everything it ever acknowledged.
 //
-// Phases: start (over a directory left in good order), recover (over one left by kill -9: the log is replayed, tables are
+// Phases: first (over an empty directory), start (over a directory left in good order), recover (over one left by kill -9: the log is replayed, tables are
 // flushed and compacted), append, lookup (with a cache that holds nothing), backup (a checkpoint), erase (a flush and a
 // compaction under way), restore. Faults: EIO, ENOSPC where the call can need space, EINTR, and short, a transfer of no
 // byte at all. strace counts per thread: "the 2nd" means the 2nd of each thread; "1+" every one.

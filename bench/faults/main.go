@@ -82,6 +82,7 @@ type task struct {
 	call  string
 	fault fault
 	most  int // how often the phase makes the call
+	whens []string
 }
 
 // run makes the seeds, counts what each phase calls, and lets each call fail. It returns what was judged so far with an
@@ -99,6 +100,14 @@ func (c *campaign) run(ctx context.Context) ([]outcome, error) {
 		return c.all, err
 	}
 	c.say("%d pairs of call and fault", len(tasks))
+	if err := c.share(ctx, workers, tasks); err != nil {
+		return c.all, err
+	}
+	return c.all, c.restores(ctx, workers[0])
+}
+
+// share has the workers do the tasks.
+func (c *campaign) share(ctx context.Context, workers []*worker, tasks []task) error {
 	queue := make(chan task, len(tasks))
 	for _, t := range tasks {
 		queue <- t
@@ -116,15 +125,12 @@ func (c *campaign) run(ctx context.Context) ([]outcome, error) {
 		})
 	}
 	wg.Wait()
-	if err := errors.Join(errs...); err != nil {
-		return c.all, err
-	}
-	return c.all, c.restores(ctx, workers[0])
+	return errors.Join(errs...)
 }
 
 // walk lets the 1st, the 2nd, … call fail until the phase makes fewer.
 func (c *campaign) walk(ctx context.Context, k *worker, t task) error {
-	for _, when := range c.rungs {
+	for _, when := range t.whens {
 		if n, err := strconv.Atoi(when); err == nil && n > t.most {
 			return nil
 		}
@@ -175,7 +181,7 @@ func (c *campaign) pairs(p phase, made map[string]int) (tasks []task) {
 		}
 		for _, f := range faults() {
 			if f.happens(call) {
-				tasks = append(tasks, task{p, call, f, made[call]})
+				tasks = append(tasks, task{p, call, f, made[call], f.counts(c.rungs)})
 			}
 		}
 	}
@@ -203,7 +209,7 @@ func (c *campaign) restores(ctx context.Context, k *worker) error {
 		return fmt.Errorf("without any fault: %s", o)
 	}
 	for _, t := range c.pairs(phase{name: restorePhase}, o.counts) {
-		for _, when := range c.rungs {
+		for _, when := range t.whens {
 			if n, err := strconv.Atoi(when); err == nil && n > t.most {
 				break
 			}
@@ -244,10 +250,14 @@ func (c *campaign) workers(ctx context.Context) ([]*worker, error) {
 // fourth table makes the next start compact.
 const rounds = 4
 
-// seeds makes two directories of the same proofs: one left by kill -9 with a log to replay, one left in good order.
-func (c *campaign) seeds(ctx context.Context, p *rig.Consentd) (map[bool]*witness.Seed, error) {
+// seeds makes two directories of the same proofs, one left by kill -9 with a log to replay, one left in good order; and one
+// in which nothing ever started.
+func (c *campaign) seeds(ctx context.Context, p *rig.Consentd) (map[string]*witness.Seed, error) {
 	if c.proofs == 0 {
 		c.proofs = 2000
+	}
+	if err := os.RemoveAll(p.Data()); err != nil { // of an earlier campaign in a folder that was kept
+		return nil, err
 	}
 	var w *witness.Witness
 	var err error
@@ -262,7 +272,7 @@ func (c *campaign) seeds(ctx context.Context, p *rig.Consentd) (map[bool]*witnes
 			return nil, err
 		}
 	}
-	crashed, err := witness.Keep("crashed", p, filepath.Join(c.dir, "crashed"), w)
+	crashed, err := witness.Keep(killed, p, filepath.Join(c.dir, killed), w)
 	if err != nil {
 		return nil, err
 	}
@@ -272,6 +282,7 @@ func (c *campaign) seeds(ctx context.Context, p *rig.Consentd) (map[bool]*witnes
 	if l := witness.AwaitStop(p, time.Minute); l.Code != 0 {
 		return nil, fmt.Errorf("stopping: %s", l.Log)
 	}
-	clean, err := witness.Keep("clean", p, filepath.Join(c.dir, "clean"), w)
-	return map[bool]*witness.Seed{true: crashed, false: clean}, err
+	clean, err := witness.Keep(left, p, filepath.Join(c.dir, left), w)
+	first, err2 := witness.Empty(empty, filepath.Join(c.dir, empty), w)
+	return map[string]*witness.Seed{left: clean, killed: crashed, empty: first}, errors.Join(err, err2)
 }

@@ -10,22 +10,30 @@ import (
 
 // phase is a part of the program's life during which calls fail.
 type phase struct {
-	name    string
-	crashed bool     // over the directory that kill -9 left
-	exec    bool     // traced from its first instruction; otherwise from when it answers
-	flags   []string // more flags of serve
+	name  string
+	seed  string   // what it begins with
+	exec  bool     // traced from its first instruction; otherwise from when it answers
+	flags []string // more flags of serve
 	// drive has the program do what the phase is about. What comes back is in the witness; errors are the program's answer.
 	drive func(ctx context.Context, c *rig.Consentd, w *witness.Witness)
 }
 
+// Seeds.
+const (
+	left   = "left"   // in good order
+	killed = "killed" // by kill -9
+	empty  = "empty"
+)
+
 func phases() []phase {
 	return []phase{
-		{name: "start", exec: true, drive: post(40)},
-		{name: "recover", exec: true, crashed: true, drive: post(40)},
-		{name: "append", drive: post(200)},
-		{name: "lookup", flags: []string{"--cache", "1"}, drive: look},
-		{name: "backup", drive: backup},
-		{name: "erase", crashed: true, drive: erase},
+		{name: "first", seed: empty, exec: true, drive: post(40)},
+		{name: "start", seed: left, exec: true, drive: post(40)},
+		{name: "recover", seed: killed, exec: true, drive: post(40)},
+		{name: "append", seed: left, drive: post(200)},
+		{name: "lookup", seed: left, flags: []string{"--cache", "1"}, drive: look},
+		{name: "backup", seed: left, drive: backup},
+		{name: "erase", seed: killed, drive: erase},
 	}
 }
 

@@ -47,3 +47,11 @@ func ladder(dense bool) []string {
 
 // happens reports whether the fault can happen to a call.
 func (f fault) happens(call string) bool { return f.calls == nil || slices.Contains(f.calls, call) }
+
+// counts are the rungs that mean something: no call is interrupted for ever.
+func (f fault) counts(rungs []string) []string {
+	if f.name != "EINTR" {
+		return rungs
+	}
+	return slices.DeleteFunc(slices.Clone(rungs), func(when string) bool { return when == "1+" })
+}

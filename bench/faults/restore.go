@@ -19,7 +19,7 @@ func restoreArgs(data, backup string) []string { return []string{"restore", "--d
 
 // makeBackup has a running program back up the seed and returns the path.
 func (k *worker) makeBackup(ctx context.Context) (path string, err error) {
-	if err := k.seeds[false].Lay(k.c); err != nil {
+	if err := k.seeds[left].Lay(k.c); err != nil {
 		return "", err
 	}
 	if err := k.c.Start(ctx, rig.NoWarehouse); err != nil {
@@ -61,7 +61,7 @@ func (k *worker) restore(ctx context.Context, backup string, i injection) (o out
 			return o, nil
 		}
 	}
-	return o, k.again(ctx, k.seeds[false].Witness.Clone(), &o)
+	return o, k.again(ctx, k.seeds[left].Witness.Clone(), &o)
 }
 
 // run runs a command to its end over an absent data directory, its words in the program's log.

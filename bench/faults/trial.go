@@ -38,13 +38,13 @@ type outcome struct {
 // worker makes one run after the other in a folder of its own.
 type worker struct {
 	c     *rig.Consentd
-	seeds map[bool]*witness.Seed // by whether it was left by kill -9
+	seeds map[string]*witness.Seed // by name
 }
 
 // trial makes one run. The error is about the run, not about the program.
 func (k *worker) trial(ctx context.Context, p phase, i injection) (o outcome, err error) {
 	o = outcome{phase: p.name, injection: i, verdict: held}
-	seed := k.seeds[p.crashed]
+	seed := k.seeds[p.seed]
 	if err := seed.Lay(k.c); err != nil {
 		return o, err
 	}
@@ -111,6 +111,10 @@ func (k *worker) again(ctx context.Context, w *witness.Witness, o *outcome) erro
 	l := witness.AwaitStart(ctx, k.c, witness.StartLimit)
 	if !l.Up {
 		o.verdict, o.why = stuck, l.Last()
+		return ctx.Err()
+	}
+	if err := w.Renew(ctx, k.c); err != nil {
+		o.verdict, o.why = stuck, err.Error()
 		return ctx.Err()
 	}
 	if _, err := w.Resolve(ctx, k.c, driveLimit); err != nil {

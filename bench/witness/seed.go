@@ -24,6 +24,13 @@ func Keep(name string, c *rig.Consentd, dir string, w *Witness) (*Seed, error) {
 	return &Seed{Name: name, Dir: dir, Witness: w.Clone()}, Copy(dir, c.Data())
 }
 
+// Empty is a directory in which no program ever started, and a witness that has seen nothing but what like shows; it gets
+// a token by Renew.
+func Empty(name, dir string, like *Witness) (*Seed, error) {
+	w := &Witness{Shown: like.Shown}
+	return &Seed{Name: name, Dir: dir, Witness: w.Clone()}, os.MkdirAll(dir, 0o700)
+}
+
 // Lay makes c's data directory a fresh copy of the seed. c must not run.
 func (s *Seed) Lay(c *rig.Consentd) error { return Copy(c.Data(), s.Dir) }
 

@@ -73,6 +73,14 @@ func New(ctx context.Context, c *rig.Consentd) (*Witness, error) {
 	return &Witness{Shown: shown, Token: token, devices: map[uuid.UUID][]*Choice{}, seqs: map[uint64]uuid.UUID{}}, nil
 }
 
+// Renew has the program issue a token where there is none yet.
+func (w *Witness) Renew(ctx context.Context, c *rig.Consentd) (err error) {
+	if w.Token == "" {
+		w.Token, err = c.Token(ctx)
+	}
+	return err
+}
+
 // Clone is a witness of its own that has seen the same.
 func (w *Witness) Clone() *Witness {
 	w.mu.Lock()
