@@ -274,12 +274,42 @@ func (w *Witness) inDoubt(ch *Choice, err error) error {
 func (w *Witness) acknowledge(ch *Choice) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if other, taken := w.seqs[ch.Seq]; taken {
+	if other, taken := w.seqs[ch.Seq]; taken && other == ch.ID {
+		return // sent again
+	} else if taken {
 		w.wrong = append(w.wrong, fmt.Sprintf("seq %d was given to %s and again to %s", ch.Seq, other, ch.ID))
 	}
 	w.seqs[ch.Seq] = ch.ID
 	w.choices = append(w.choices, ch)
 	w.devices[ch.Device] = append(w.devices[ch.Device], ch)
+}
+
+// Repeat sends choices that another program was sent, under the same ids, to c over conns connections, as a browser does
+// whose first answer got lost. It returns an error when one is not answered with 201 or 200.
+func (w *Witness) Repeat(ctx context.Context, c *rig.Consentd, choices []*Choice, conns int, patience time.Duration) error {
+	var wg sync.WaitGroup
+	failed := make(chan error, conns)
+	for i := range conns {
+		wg.Go(func() {
+			h := client(patience)
+			defer h.CloseIdleConnections()
+			for j := i; j < len(choices); j += conns {
+				ch := *choices[j]
+				ch.Body = [sha256.Size]byte{}
+				if status, err := w.send(ctx, h, c, &ch); err != nil || status/100 != 2 {
+					failed <- fmt.Errorf("witness: choice %s sent again: %d, %w", ch.ID, status, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	select {
+	case err := <-failed:
+		return err
+	default:
+		return nil
+	}
 }
 
 // Resolve sends everything in doubt again, under the same ids, until it is acknowledged: as a browser does. Whether the
