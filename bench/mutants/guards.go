@@ -42,9 +42,6 @@ var guards = []guard{
 	{"only what is older than the grace period is trimmed", "storage/drain/trim.go",
 		"case b.damaged, b.oldest >= limit:", "case b.damaged:",
 		"./storage/drain", "TestOnlyShippedAndAgedEntriesAreTrimmed"},
-	{"a gap in what is shipped ends the run", "storage/drain/batch.go",
-		"if seq != first+uint64(len(rows)) {", "if seq < first {",
-		"./storage/drain", "TestAGapEndsTheRun"},
 
 	// The door.
 	{"a page of another origin records nothing", "server/admit/steps.go",
