@@ -22,7 +22,7 @@ func (n *node) openLogs(ctx context.Context) error {
 		return err
 	}
 	generations := n.ledger.Generations()
-	o := evidence.Options{Edge: n.flags.Edge, Generation: generations[len(generations)-1].Number, Disagrees: n.ledger.Suspend, Signers: signers, Fresh: fresh,
+	o := evidence.Options{Edge: n.flags.Edge, Generation: generations[len(generations)-1].Number, GenerationOf: func(seq uint64) uint32 { return n.ledger.Generation(consent.StreamProofs, seq) }, Disagrees: n.ledger.Suspend, Signers: signers, Fresh: fresh,
 		Proofs: n.ledger.Log(consent.StreamProofs), Publications: n.ledger.Log(consent.StreamWordings), Published: n.ledger,
 		Near: []evidence.Anchor{evidence.Directory{Path: n.flags.logs()}, n.ledger}, Now: n.ledger.Now, Log: n.log}
 	if n.warehouse != nil {
