@@ -46,7 +46,7 @@ type memory struct {
 
 func newMemory(all int64) *memory {
 	m := &memory{}
-	m.relief.after = afterBurst
+	m.relief.after, m.relief.give = afterBurst, giveBack
 	m.trusted.size, m.strangers.size = all/4, all/8
 	return m
 }
@@ -168,6 +168,7 @@ func (s *Server) crowded() bool {
 // as its next collection lets it: pools keep what they hold for two.
 type relief struct {
 	after time.Duration // how long after a burst; does not change
+	give  func()        // giveBack; does not change
 	peak  atomic.Int64
 	due   atomic.Bool
 }
@@ -190,7 +191,12 @@ func (r *relief) saw(held int64) {
 	time.AfterFunc(r.after, func() {
 		r.peak.Store(0)
 		r.due.Store(false)
-		runtime.GC() // pools let go of what they hold at the second
-		debug.FreeOSMemory()
+		r.give()
 	})
+}
+
+// giveBack gives the system what the heap does not use. Pools let go of what they hold at the second collection.
+func giveBack() {
+	runtime.GC()
+	debug.FreeOSMemory()
 }
