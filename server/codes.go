@@ -69,6 +69,7 @@ const (
 	codeNotSealed        = "not_sealed"
 	codeOtherEdge        = "recorded_elsewhere"
 	codeLogMismatch      = "log_mismatch"
+	codeLogRestored      = "log_restored"
 	codeTooManyProofs    = "too_many_proofs"
 	codeOverloaded       = "overloaded"
 	codeVersion          = "http_version"
@@ -105,6 +106,7 @@ func Codes() []Code {
 		{codeRequestTimeout, 408, Refused, "The request took too long to arrive"},
 		{codeIDConflict, 409, Refused, "This proof id was used for another choice"},
 		{codeLinkExpired, 410, Refused, "This link has expired"},
+		{codeLogRestored, 410, Refused, "The log that held this was lost"},
 		{codeBodyTooLarge, 413, Refused, "The body is too large"},
 		{codeCompressedBody, 415, Refused, "Compressed bodies are not accepted"},
 		{codeMediaType, 415, Refused, "The body must be JSON, on a page a form"},

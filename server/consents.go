@@ -182,6 +182,8 @@ func (s *Server) answerChoice(ctx *fasthttp.RequestCtx, p *consent.Proof, r ledg
 	b = consent.AppendMillis(b, r.At)
 	b = append(b, `,"edge":`...)
 	b = consent.AppendJSONString(b, p.Edge)
+	b = append(b, `,"generation":`...)
+	b = strconv.AppendUint(b, uint64(s.opt.Ledger.Generation(consent.StreamProofs, r.Seq)), 10)
 	b = append(b, `,"seq":`...)
 	b = strconv.AppendUint(b, r.Seq, 10)
 	if !p.Wording.IsZero() {
