@@ -28,7 +28,11 @@ func (n *node) openLogs(ctx context.Context) error {
 	if n.warehouse != nil {
 		o.Archive, o.Far = n.warehouse, []evidence.Anchor{n.warehouse}
 	}
-	if n.keeper, err = evidence.Open(ctx, o); err != nil {
+	n.keeper, err = evidence.Open(ctx, o)
+	if errors.Is(err, evidence.ErrDisagrees) {
+		return fmt.Errorf("%w. This is about %s: restore a backup with consentd restore, or go on with what is there with consentd repair", err, n.flags.Data)
+	}
+	if err != nil {
 		return err
 	}
 	n.later("sealing the logs", n.sealLogs())
