@@ -10,7 +10,7 @@ ENGINE = storage/engine/node_modules/.installed
 WIDGET = widget/node_modules/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test bench bench-widget profile screenshots lint build generate fuzz kill9 chromium jq clean
+.PHONY: help run test bench bench-widget profile screenshots lint build generate fuzz kill9 faults torture mutants counts chromium jq strace clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ help: ## list the targets
 run: build $(ENGINE) ## set up everything, start consentd with its own ClickHouse and a demo shop
 	bin/consentd demo
 
-test: build $(ENGINE) $(WIDGET) chromium jq ## run every test, on a real ClickHouse, a real browser, a real disk
+test: build $(ENGINE) $(WIDGET) chromium jq strace ## run every test, on a real ClickHouse, a real browser, a real disk
 	$(GO) test -count=1 -timeout 22m ./...
 
 bench: build $(ENGINE) ## measure against bare Fiber in the same run; writes bench/RESULTS.md
@@ -29,6 +29,18 @@ profile: build $(ENGINE) ## measure where consentd spends its time, for the comp
 
 kill9: build $(ENGINE) ## a thousand kill -9 under load: nothing lost, nothing counted twice
 	$(GO) run ./bench -cycles 1000 kill9
+
+faults: build strace ## fail every system call of every phase: nothing lost, nothing changed, no hang
+	$(GO) run ./bench/faults
+
+torture: build ## damage two thousand data directories: refused, equal or reported, never silent
+	$(GO) run ./bench/damage
+
+mutants: build $(ENGINE) ## remove every guard of bench/mutants: its tests must fail
+	$(GO) run ./bench/mutants
+
+counts: build $(ENGINE) ## restore a backup, record on two edges: every proof known, and counted once
+	$(GO) run ./bench/counts
 
 bench-widget: $(WIDGET) chromium ## what the banner costs a first visit, beside three others, on a slowed browser
 	$(GO) test ./widget -run '^$$' -bench Banners -benchtime 7x -timeout 20m
@@ -88,6 +100,11 @@ jq:
 	@command -v jq >/dev/null && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(APT) update && $(APT) install -y jq >/dev/null; \
 	else echo "One test checks evidence by hand and needs jq: install it." >&2; exit 1; fi
+
+strace:
+	@command -v strace >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then $(APT) update && $(APT) install -y strace >/dev/null; \
+	else echo "The tests with failing system calls need strace: install it." >&2; exit 1; fi
 
 clean: ## remove what was built and installed (data stays)
 	rm -rf bin storage/engine/node_modules widget/node_modules

@@ -28,4 +28,12 @@
 //	load/        the generator
 //	rig/         the program under measurement as a process
 //	kill9/       kill -9 cycles, also run by go test
+//
+// Commands of their own, each with a verdict and a few runs in go test:
+//
+//	faults/      system calls that fail
+//	damage/      damaged data directories
+//	counts/      restores and two edges: everything counted once
+//	mutants/     guards removed: the tests must notice
+//	witness/     what they share: what was acknowledged, kept outside the program
 package main

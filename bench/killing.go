@@ -31,8 +31,8 @@ func (b *bench) killing(ctx context.Context) error {
 	b.add(row{
 		what: fmt.Sprintf("kill -9 under %d connections, %s cycles", b.conns, thousands(float64(report.Cycles))),
 		goal: "0 lost, 0 twice",
-		measured: fmt.Sprintf("%d problems; %s acknowledged, %s rows, %s refused with 503", len(report.Problems),
-			thousands(float64(report.Acknowledged)), thousands(float64(report.Rows)), thousands(float64(report.Refused))),
+		measured: fmt.Sprintf("%d problems; %s acknowledged, %s of them after a retry, %s rows, %s refused with 503", len(report.Problems),
+			thousands(float64(report.Acknowledged)), thousands(float64(report.Resent)), thousands(float64(report.Rows)), thousands(float64(report.Refused))),
 		verdict: kept,
 	})
 	return report.Err()

@@ -186,7 +186,7 @@ func TestWhatAPageRecordsBecomesAProof(t *testing.T) {
 	if p.Wording.String() != k.wordingOf("demo", "banner", "fr") || p.Personal.Salt == (consent.Salt{}) {
 		t.Fatalf("wording %s, salt %x", p.Wording, p.Personal.Salt)
 	}
-	wantBody := fmt.Sprintf(`{"id":%q,"site":"demo","recorded_at":%q,"edge":"e1","seq":%d,"wording":%q,"decisions":{"ads":"denied","analytics":"granted"}}`,
+	wantBody := fmt.Sprintf(`{"id":%q,"site":"demo","recorded_at":%q,"edge":"e1","generation":1,"seq":%d,"wording":%q,"decisions":{"ads":"denied","analytics":"granted"}}`,
 		id, p.RecordedAt, seq, p.Wording)
 	if r.body != wantBody {
 		t.Fatalf("answered\n%s\nwant\n%s", r.body, wantBody)

@@ -15,6 +15,9 @@ import (
 // maxSubjects is how many one call may ask about (DESIGN §8).
 const maxSubjects = 10_000
 
+// maxStanding is what the answer about one purpose takes, in bytes: a status, two moments, an id, a hash.
+const maxStanding = 320
+
 // chunk is how many subjects one worker takes at a time: enough to forget the cost of taking them, few enough
 // that the ledger does not spread them again.
 const chunk = 128
@@ -23,7 +26,7 @@ const chunk = 128
 // its own error, and the others their answers.
 func (s *Server) lookupMany(c *fiber.Ctx, v *view) error {
 	ctx := c.Context()
-	doc, err := body(ctx, maxLargeBody)
+	doc, err := s.body(ctx, maxLargeBody)
 	if err != nil {
 		return err
 	}
@@ -34,6 +37,9 @@ func (s *Server) lookupMany(c *fiber.Ctx, v *view) error {
 	defer s.release(q)
 	about, err := q.decode(doc, v)
 	if err != nil {
+		return err
+	}
+	if err := s.holdBatch(ctx, len(q.subjects), 64+maxStanding*len(about.purposes)); err != nil {
 		return err
 	}
 	now := s.opt.Ledger.Now()

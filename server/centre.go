@@ -151,7 +151,7 @@ func (s *Server) decide(c *fiber.Ctx, _ *view) error {
 	if err != nil {
 		return err
 	}
-	values, err := formBody(vis.ctx)
+	values, err := s.formBody(vis.ctx)
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 func (s *Server) clientIP(ctx *fasthttp.RequestCtx) netip.Addr {
 	ip := peer(ctx.RemoteAddr())
 	if len(s.opt.TrustedProxies) == 0 || !s.trusted(ip) {
+		s.noteForwarded(ctx, ip)
 		return ip
 	}
 	lines := ctx.Request.Header.PeekAll(fasthttp.HeaderXForwardedFor)

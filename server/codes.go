@@ -69,7 +69,10 @@ const (
 	codeNotSealed        = "not_sealed"
 	codeOtherEdge        = "recorded_elsewhere"
 	codeLogMismatch      = "log_mismatch"
+	codeLogRestored      = "log_restored"
 	codeTooManyProofs    = "too_many_proofs"
+	codeOverloaded       = "overloaded"
+	codeVersion          = "http_version"
 )
 
 // Codes lists every problem consentd can answer with, by status. The OpenAPI document and the metrics are
@@ -103,6 +106,7 @@ func Codes() []Code {
 		{codeRequestTimeout, 408, Refused, "The request took too long to arrive"},
 		{codeIDConflict, 409, Refused, "This proof id was used for another choice"},
 		{codeLinkExpired, 410, Refused, "This link has expired"},
+		{codeLogRestored, 410, Refused, "The log that held this was lost"},
 		{codeBodyTooLarge, 413, Refused, "The body is too large"},
 		{codeCompressedBody, 415, Refused, "Compressed bodies are not accepted"},
 		{codeMediaType, 415, Refused, "The body must be JSON, on a page a form"},
@@ -151,5 +155,7 @@ func Codes() []Code {
 		{codeWarehouse, 503, Retry, "The warehouse does not answer"},
 		{codeNoMail, 503, Retry, "This server sends no mail"},
 		{codeNotSealed, 503, Retry, "Nothing is signed here yet"},
+		{codeOverloaded, 503, Retry, "More is under way than the memory set aside for it holds"},
+		{codeVersion, 505, Refused, "This version of HTTP is not spoken here"},
 	}
 }

@@ -2,6 +2,7 @@ package server
 
 import (
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -84,12 +85,16 @@ func (s *conns) closeAll() {
 // coarseConn makes deadlines cheap. fasthttp moves a connection's deadlines three times per request, and each
 // move rearms a timer of the runtime: on small answers that is a tenth of the whole cost. A deadline that would
 // move by less than a second is left where it is: it then fires at most a second early, which no timeout here
-// is fine enough to notice.
+// is fine enough to notice. And a read deadline is set when something is read: between two requests that arrive
+// whole only the one for being idle is, not the shorter one for a request to arrive.
 //
 // It is used by one goroutine at a time, as fasthttp does; Close may come from another.
 type coarseConn struct {
 	net.Conn
 	read, write time.Time   // the deadlines in force
+	due         time.Time   // the read deadline asked for; in force from the next Read on
+	ended       bool        // the client has said everything it will
+	grants      []grant     // memory of the request under way beyond what every connection has
 	handling    atomic.Bool // from the call of a handler until the next request is read
 	linger      atomic.Bool // the client may still be sending
 	conns       *conns
@@ -102,15 +107,20 @@ func (c *coarseConn) Read(p []byte) (int, error) {
 	if c.conns.closing.Load() { // after the store: closeReading sees one of the two
 		return 0, net.ErrClosed
 	}
-	return c.Conn.Read(p)
+	if !settled(c.read, c.due) {
+		c.read = c.due
+		if err := c.Conn.SetReadDeadline(c.due); err != nil {
+			return 0, err
+		}
+	}
+	n, err := c.Conn.Read(p)
+	c.ended = c.ended || err == io.EOF
+	return n, err
 }
 
 func (c *coarseConn) SetReadDeadline(t time.Time) error {
-	if settled(c.read, t) {
-		return nil
-	}
-	c.read = t
-	return c.Conn.SetReadDeadline(t)
+	c.due = t
+	return nil
 }
 
 func (c *coarseConn) SetWriteDeadline(t time.Time) error {
@@ -122,7 +132,7 @@ func (c *coarseConn) SetWriteDeadline(t time.Time) error {
 }
 
 func (c *coarseConn) SetDeadline(t time.Time) error {
-	c.read, c.write = t, t
+	c.read, c.due, c.write = t, t, t
 	return c.Conn.SetDeadline(t)
 }
 

@@ -22,7 +22,7 @@ func (s *Server) record(c *fiber.Ctx, v *view) error {
 	if err := s.vouch(ctx, v, cand, s.steps); err != nil {
 		return err
 	}
-	doc, err := body(ctx, maxBody)
+	doc, err := s.body(ctx, maxBody)
 	if err != nil {
 		return err
 	}
@@ -112,8 +112,10 @@ func (s *Server) gate(ctx *fasthttp.RequestCtx, cand *admit.Candidate, steps []a
 // throttle takes one request from the allowance of the client's network on this site.
 func (s *Server) throttle(ctx *fasthttp.RequestCtx, v *view) error {
 	limits := v.site.Limits
-	ok, wait := s.limits.allow(v.site.ID, s.clientIP(ctx), ctx.Time(), float64(limits.ConsentsPerMinute)/60, limits.Burst)
+	client := s.clientIP(ctx)
+	ok, wait := s.limits.allow(v.site.ID, client, ctx.Time(), float64(limits.ConsentsPerMinute)/60, limits.Burst)
 	if !ok {
+		s.noteRefused(ctx, client)
 		return &problem{status: 429, code: codeRateLimited, retry: wait}
 	}
 	return nil
@@ -180,6 +182,8 @@ func (s *Server) answerChoice(ctx *fasthttp.RequestCtx, p *consent.Proof, r ledg
 	b = consent.AppendMillis(b, r.At)
 	b = append(b, `,"edge":`...)
 	b = consent.AppendJSONString(b, p.Edge)
+	b = append(b, `,"generation":`...)
+	b = strconv.AppendUint(b, uint64(r.Generation), 10)
 	b = append(b, `,"seq":`...)
 	b = strconv.AppendUint(b, r.Seq, 10)
 	if !p.Wording.IsZero() {

@@ -19,6 +19,8 @@ const (
 	contactSkew = 5 * time.Minute
 	// contactWriters is how many moments are made durable at once: what waits together syncs together.
 	contactWriters = 64
+	// contactWork is what one contact takes until it is answered, in bytes.
+	contactWork = 256
 )
 
 // Codes of one contact that cannot be taken; the others of its call are.
@@ -32,13 +34,16 @@ const (
 // who never decided anything, and the answer does not tell who they are. Sending it again changes nothing.
 func (s *Server) contacts(c *fiber.Ctx, v *view) error {
 	ctx := c.Context()
-	doc, err := body(ctx, maxLargeBody)
+	doc, err := s.body(ctx, maxLargeBody)
 	if err != nil {
 		return err
 	}
 	now := s.opt.Ledger.Now()
 	all, err := readContacts(doc)
 	if err != nil {
+		return err
+	}
+	if err := s.holdBatch(ctx, len(all), contactWork); err != nil {
 		return err
 	}
 	moments := map[consent.Millis][]consent.SubjectKey{}

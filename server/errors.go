@@ -104,6 +104,10 @@ func ofFiber(fe *fiber.Error) *problem {
 	return &problem{status: 500, code: codeInternal, cause: fe}
 }
 
+func tooLarge() *problem {
+	return &problem{status: 413, code: codeBodyTooLarge, detail: "at most 16 KiB, for a lookup 4 MiB"}
+}
+
 // ofHTTP maps what fasthttp could not read.
 func ofHTTP(err error) *problem {
 	var small *fasthttp.ErrSmallBuffer
@@ -112,7 +116,7 @@ func ofHTTP(err error) *problem {
 	case errors.As(err, &small):
 		return &problem{status: 431, code: codeHeaderTooLarge}
 	case errors.Is(err, fasthttp.ErrBodyTooLarge):
-		return &problem{status: 413, code: codeBodyTooLarge, detail: "at most 16 KiB, for a lookup 4 MiB"}
+		return tooLarge()
 	case errors.As(err, &op) && op.Timeout():
 		return &problem{status: 408, code: codeRequestTimeout}
 	}

@@ -28,6 +28,8 @@ func evidenceError(err error) error {
 	switch {
 	case errors.Is(err, evidence.ErrNotSettled):
 		return later(codeNotSealed, "the log is compared with what was signed before; it takes a moment after a start", 2, err)
+	case errors.Is(err, evidence.ErrRestored):
+		return refuse(410, codeLogRestored, "this proof was recorded before the edge was restored from a backup that did not hold it: the log it stood in is gone")
 	case errors.Is(err, evidence.ErrNotInLog), errors.Is(err, evidence.ErrArchive):
 		return &problem{status: 500, code: codeLogMismatch, detail: "it has been logged", cause: err}
 	case errors.Is(err, evidence.ErrNotFound):
@@ -71,7 +73,7 @@ func (s *Server) evidenceOfSubject(c *fiber.Ctx, v *view) error {
 	if err != nil {
 		return err
 	}
-	doc, err := body(ctx, maxBody)
+	doc, err := s.body(ctx, maxBody)
 	if err != nil {
 		return err
 	}
@@ -132,7 +134,7 @@ func decodeSubject(doc string, v *view) (consent.SubjectKey, error) {
 
 // recorded makes a proof ready for a file: its identifier in plain, where it can be opened.
 func (s *Server) recorded(v *view, r *warehouse.Recorded) evidence.Recorded {
-	out := evidence.Recorded{Proof: &r.Proof, Seq: r.Seq}
+	out := evidence.Recorded{Proof: &r.Proof, Seq: r.Seq, Generation: r.Generation}
 	if m := &r.Personal; len(m.Identifier) > 0 {
 		if plain, err := s.opt.Seal.Open(v.site.ID, m.Kind, m.Identifier); err == nil { // a key that is gone: the proof stands without
 			out.Identifier = plain

@@ -84,7 +84,11 @@ func (sh *sheet) target() string {
 	if err != nil || u.Host == "" {
 		return ""
 	}
-	return u.Scheme + "://" + u.Host
+	host, err := asciiHostPort(u) // it goes into a header
+	if err != nil {
+		return ""
+	}
+	return u.Scheme + "://" + host
 }
 
 // submitForm takes the form: in plain encoding, from its own page or one of the site's. Everything wrong with it is
@@ -101,7 +105,7 @@ func (s *Server) submitForm(c *fiber.Ctx, v *view) error {
 	if err := s.throttle(sh.ctx, v); err != nil {
 		return err
 	}
-	if sh.values, err = formBody(sh.ctx); err != nil {
+	if sh.values, err = s.formBody(sh.ctx); err != nil {
 		return err
 	}
 	return s.recordForm(sh)

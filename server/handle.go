@@ -28,6 +28,11 @@ func (s *Server) serve(ctx *fasthttp.RequestCtx) {
 		s.fail(ctx, s.metrics.unrouted, "-", later(codeShuttingDown, "another edge, or this one in a moment", 1, nil))
 		return
 	}
+	if v := ctx.Request.Header.Protocol(); string(v) != "HTTP/1.1" && string(v) != "HTTP/1.0" {
+		hangUp(ctx)
+		s.fail(ctx, s.metrics.unrouted, "-", refuse(505, codeVersion, "HTTP/1.1 or HTTP/1.0"))
+		return
+	}
 	if !knownMethod(ctx.Method()) {
 		s.fail(ctx, s.metrics.unrouted, "-", refuse(405, codeMethodNotAllowed, ""))
 		return
@@ -39,6 +44,10 @@ func (s *Server) leave(ctx *fasthttp.RequestCtx) {
 	s.metrics.inFlight.Add(-1)
 	if p := recover(); p != nil {
 		s.fail(ctx, s.metrics.unrouted, "-", s.panicked("-", p))
+	}
+	leaveBody(ctx)
+	if s.crowded() {
+		ctx.Response.Header.SetConnectionClose()
 	}
 }
 
@@ -55,14 +64,25 @@ func knownMethod(m []byte) bool {
 func (s *Server) mount(app *fiber.App, r *route) {
 	m := s.metrics.route(r)
 	r.site = strings.Contains(r.path, ":site")
+	// What lies behind a link or an id is for whoever has it, and no search engine lists it.
+	unlisted := r.page || r.cors && r.method == get
 	h := func(c *fiber.Ctx) error {
 		ctx := c.Context()
-		if err := s.guarded(c, r); err != nil {
+		err := s.guarded(c, r)
+		if err == nil {
+			err = s.holdAnswer(ctx, r)
+		}
+		if err != nil {
 			tell := (*problem).send
 			if r.page {
 				tell = s.failPage
 			}
 			s.failWith(ctx, m, r.path, err, tell)
+		}
+		if unlisted {
+			ctx.Response.Header.SetCanonical(headerRobots, noIndex)
+		}
+		if err != nil {
 			return nil
 		}
 		m.observe(ctx)
@@ -157,29 +177,17 @@ func (s *Server) unrouted(c *fiber.Ctx, err error) { s.fail(c.Context(), s.metri
 
 // unreadable answers what fasthttp could not read.
 func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
-	if c, ok := ctx.Conn().(*coarseConn); ok {
-		c.linger.Store(true)
-	}
+	hangUp(ctx)
 	s.fail(ctx, s.metrics.unrouted, "-", ofHTTP(err))
 }
 
-// headerReceived picks the body limit before the body is read: only what is about many subjects, under some
-// token, is large. A request with both a length and chunks is how one is smuggled past a proxy that believes the other of
-// the two: nothing more is read from such a connection (RFC 9112 §6.1).
+// headerReceived: a request with both a length and chunks is how one is smuggled past a proxy that believes the other
+// of the two: nothing more is read from such a connection (RFC 9112 §6.1).
 func (s *Server) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
-	const chunked = -1
 	if h.ContentLength() == chunked && bytes.Contains(append([]byte("\n"), bytes.ToLower(h.RawHeaders())...), []byte("\ncontent-length:")) {
 		h.SetConnectionClose()
 	}
-	if h.IsPost() && large(text(h.RequestURI())) && len(h.Peek(fasthttp.HeaderAuthorization)) > 0 {
-		return fasthttp.RequestConfig{MaxRequestBodySize: maxLargeBody}
-	}
 	return fasthttp.RequestConfig{}
-}
-
-// large: a call about many subjects.
-func large(uri string) bool {
-	return strings.HasSuffix(uri, "/lookup") || strings.HasSuffix(uri, "/links") || strings.HasSuffix(uri, "/contacts")
 }
 
 // requestID names a failed request in the answer and in the log.

@@ -59,7 +59,7 @@ const (
 // the warehouse; without it, what the ledger holds. Asked by POST, so that an address is never in a URL.
 func (s *Server) history(c *fiber.Ctx, v *view) error {
 	ctx := c.Context()
-	doc, err := body(ctx, maxBody)
+	doc, err := s.body(ctx, maxBody)
 	if err != nil {
 		return err
 	}

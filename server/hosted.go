@@ -250,21 +250,21 @@ func (s *Server) host() string {
 
 // formBody reads the body of a form: plain or multipart encoding, as browsers and mailbox providers send it. The
 // first value of each name counts; files are not read.
-func formBody(ctx *fasthttp.RequestCtx) (map[string]string, error) {
+func (s *Server) formBody(ctx *fasthttp.RequestCtx) (map[string]string, error) {
 	h := &ctx.Request.Header
 	if enc := h.Peek(fasthttp.HeaderContentEncoding); len(enc) > 0 && !strings.EqualFold(text(enc), "identity") {
 		return nil, refuse(415, codeCompressedBody, "send it without Content-Encoding")
 	}
-	raw := ctx.Request.Body()
-	if len(raw) > maxBody {
-		return nil, refuse(413, codeBodyTooLarge, "at most 16 KiB")
+	raw, err := s.read(ctx, maxBody)
+	if err != nil {
+		return nil, err
 	}
 	media, params, err := mime.ParseMediaType(string(h.ContentType()))
 	switch {
 	case err == nil && media == fiber.MIMEApplicationForm:
-		return plainForm(string(raw))
+		return plainForm(raw)
 	case err == nil && media == fiber.MIMEMultipartForm:
-		return multipartForm(string(raw), params["boundary"])
+		return multipartForm(raw, params["boundary"])
 	}
 	return nil, refuse(415, codeMediaType, "Content-Type: application/x-www-form-urlencoded or multipart/form-data")
 }

@@ -31,7 +31,7 @@ const (
 // up: an address that was never seen gets links like any other. A subject that cannot be read gets its own error.
 func (s *Server) makeLinks(c *fiber.Ctx, v *view) error {
 	ctx := c.Context()
-	doc, err := body(ctx, maxLargeBody)
+	doc, err := s.body(ctx, maxLargeBody)
 	if err != nil {
 		return err
 	}
@@ -40,6 +40,9 @@ func (s *Server) makeLinks(c *fiber.Ctx, v *view) error {
 		return err
 	}
 	if err := o.check(v); err != nil {
+		return err
+	}
+	if err := s.holdBatch(ctx, len(o.subjects), typicalLinks); err != nil {
 		return err
 	}
 	parts := s.fillLinkOrder(v, o)

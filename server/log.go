@@ -69,7 +69,9 @@ func (s *Server) tile(log consent.Stream) func(*fiber.Ctx, *view) error {
 		if s.opt.Evidence == nil {
 			return errNoEvidence()
 		}
-		if ok, wait := s.limits.allow("", s.clientIP(ctx), ctx.Time(), logRate, logBurst); !ok {
+		client := s.clientIP(ctx)
+		if ok, wait := s.limits.allow("", client, ctx.Time(), logRate, logBurst); !ok {
+			s.noteRefused(ctx, client)
 			return &problem{status: 429, code: codeRateLimited, retry: wait}
 		}
 		b, err := s.opt.Evidence.Tile(s.ctx, log, t)

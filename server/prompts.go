@@ -20,7 +20,7 @@ func (s *Server) prompt(c *fiber.Ctx, v *view) error {
 	if err := s.throttle(ctx, v); err != nil {
 		return err
 	}
-	doc, err := body(ctx, maxBody)
+	doc, err := s.body(ctx, maxBody)
 	if err != nil {
 		return err
 	}

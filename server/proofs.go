@@ -77,11 +77,13 @@ func (s *Server) findProof(v *view, id uuid.UUID) (*warehouse.Recorded, error) {
 	return r, nil
 }
 
-// appendProof appends {"seq","facts","personal","salt","identifier","erased" without the closing brace. facts
+// appendProof appends {"generation","seq","facts","personal","salt","identifier","erased" without the closing brace. facts
 // and personal are the canonical documents themselves: SHA-256(0x00 ‖ facts) is the leaf of the log,
 // SHA-256(salt ‖ personal) the commitment in facts, so that whoever holds the answer can check it.
 func (s *Server) appendProof(b []byte, v *view, r *warehouse.Recorded) []byte {
-	b = append(b, `{"seq":`...)
+	b = append(b, `{"generation":`...)
+	b = strconv.AppendUint(b, uint64(r.Generation), 10)
+	b = append(b, `,"seq":`...)
 	b = strconv.AppendUint(b, r.Seq, 10)
 	b = append(b, `,"facts":`...)
 	b = r.AppendFacts(b)

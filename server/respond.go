@@ -29,6 +29,8 @@ var (
 	headerCacheControl = []byte("Cache-Control")
 	headerNosniff      = []byte("X-Content-Type-Options")
 	headerVary         = []byte("Vary")
+	headerRobots       = []byte("X-Robots-Tag")
+	noIndex            = []byte("noindex")
 	noStore            = []byte("no-store")
 	nosniff            = []byte("nosniff")
 	varyOrigin         = []byte("Origin")

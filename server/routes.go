@@ -15,7 +15,7 @@ func (s *Server) routes() []route {
 		{method: get, path: "/v1/sites/:site/devices/:device", cors: true, do: s.device},
 		{method: post, path: "/v1/sites/:site/wordings", cors: true, do: s.offerWording},
 		{method: post, path: "/v1/sites/:site/identify", cors: true, do: s.identify},
-		{method: get, path: "/s/:file", do: s.bundle},
+		{method: get, path: "/s/:file", shared: true, do: s.bundle},
 
 		// With a token.
 		{method: post, path: "/v1/sites/:site/lookup", scope: "lookup", do: s.lookupMany},
@@ -48,14 +48,14 @@ func (s *Server) routes() []route {
 		{method: get, path: "/log/published/checkpoint", do: s.checkpoint(consent.StreamWordings)},
 		{method: get, path: "/log/published/tile/*", do: s.tile(consent.StreamWordings)},
 		{method: get, path: "/log/keys", do: s.logKeys},
-		{method: get, path: "/verify", do: s.verify},
+		{method: get, path: "/verify", shared: true, do: s.verify},
 		{method: get, path: "/.well-known/jwks.json", do: s.jwks},
 		{method: get, path: "/healthz", do: s.healthz},
 		{method: get, path: "/readyz", do: s.readyz},
-		{method: get, path: "/openapi.yaml", do: s.openapi},
-		{method: get, path: "/docs", do: s.docs},
+		{method: get, path: "/openapi.yaml", shared: true, do: s.openapi},
+		{method: get, path: "/docs", shared: true, do: s.docs},
 		{method: get, path: "/.well-known/gpc.json", do: s.gpc},
-		{method: get, path: "/consentd.d.ts", do: s.declarations},
+		{method: get, path: "/consentd.d.ts", shared: true, do: s.declarations},
 	}
 }
 
@@ -70,6 +70,7 @@ type route struct {
 	path   string // Fiber's template; the label of metrics and logs, so that neither ever holds an id
 	scope  string // the token scope it needs; "": no token is asked for here
 	cors   bool   // pages of the site may call it
+	shared bool   // the answer is the same memory for everybody: it is not counted
 	page   bool   // a person reads the answer: what went wrong is told on a page
 	do     func(c *fiber.Ctx, v *view) error
 

@@ -18,7 +18,8 @@
 //	respond.go    writing answers without allocating
 //	view.go       a site's configuration, prepared for handlers
 //	conn.go       connections: deadlines, and how they end
-//	cors.go, clientip.go, limit.go, media.go    the rules at the door; browsers.go for what a browser says of itself
+//	memory.go     what requests may take of it; body.go reads bodies within
+//	cors.go, clientip.go, proxies.go, limit.go    the rules at the door; browsers.go for what a browser says of itself
 //	bundle.go     GET  /s/…           the script tag; scripts.go for which script it gets
 //	consents.go   POST …/consents     a choice
 //	prompts.go    POST …/prompts      a display
@@ -55,13 +56,10 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/netip"
-	"net/url"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -119,7 +117,7 @@ type Sealer interface {
 	Open(site string, kind consent.Kind, sealed []byte) (string, error)
 }
 
-// Check is one thing /readyz looks at.
+// Check is one thing /readyz looks at. One that takes longer than 2 s counts as failed for as long as it takes.
 type Check struct {
 	Name      string
 	Essential bool // when it fails the server is not ready; otherwise it is ready and degraded
@@ -140,7 +138,7 @@ type Options struct {
 	Mail   Mailer     // nil: forms with double opt-in answer mail_unavailable
 
 	// PublicURL is how people reach this server: https://consent.shop.example, without a slash at the end. Links in
-	// mails begin with it.
+	// mails begin with it; a name beyond ASCII in its ASCII form.
 	PublicURL string
 	Evidence  Evidence                             // nil: no public log, no evidence files
 	Receipts  Receipts                             // nil: no receipts
@@ -155,9 +153,15 @@ type Options struct {
 	AccessLog bool                 // one line per request; without it only failures are logged
 	Metrics   *prometheus.Registry // default: a new one
 
-	MaxConnections int           // default 256 Ki; more are refused by closing them
-	ReadTimeout    time.Duration // for one request to arrive, and for the next to begin; default 30 s
+	// Memory bounds, in bytes, what connections, requests and answers take together; default 1 GiB. Half is for
+	// connections, the rest for bodies and answers that are larger than every connection may have (see memory.go).
+	Memory         int64
+	MaxConnections int           // default: as many as half of Memory holds; more are refused by closing them
+	ReadTimeout    time.Duration // for one request to arrive, and for the first of a connection to begin; default 30 s
 	WriteTimeout   time.Duration // for one answer to leave; default 30 s
+	// IdleTimeout is how long a connection may be without a request; default 120 s. Proxies must be the first to
+	// close it (they keep one 60 to 90 s), or they send a request into a connection that is just being closed.
+	IdleTimeout time.Duration
 }
 
 func (o *Options) setDefaults() {
@@ -170,8 +174,14 @@ func (o *Options) setDefaults() {
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()
 	}
+	if o.Memory == 0 {
+		o.Memory = defaultMemory
+	}
 	if o.MaxConnections == 0 {
-		o.MaxConnections = fasthttp.DefaultConcurrency
+		o.MaxConnections = max(1, int(o.Memory/2/connectionCost))
+	}
+	if o.IdleTimeout == 0 {
+		o.IdleTimeout = 120 * time.Second
 	}
 	if o.ReadTimeout == 0 {
 		o.ReadTimeout = 30 * time.Second
@@ -211,6 +221,9 @@ type Server struct {
 	several    sync.Pool // of *several: working memory of lookups of several purposes
 	candidates sync.Pool // of *admit.Candidate
 
+	memory   *memory
+	proxies  proxyWatch
+	probes   []*probe // one for each of Options.Checks
 	draining atomic.Bool
 	conns    conns
 	ln       atomic.Pointer[doorman] // nil: Serve was not called
@@ -224,18 +237,17 @@ type Server struct {
 // ErrOptions means that a required option is missing.
 var ErrOptions = errors.New("server: Ledger, Sites, Tokens, Seal, Links and PublicURL are required")
 
-// ErrPublicURL means that links cannot begin with the address given.
-var ErrPublicURL = errors.New("server: PublicURL is http(s)://host[:port], with a path or without, and no slash at the end")
-
 // New prepares a server; it listens nowhere until Serve.
 func New(o Options) (*Server, error) {
 	if o.Ledger == nil || o.Sites == nil || o.Tokens == nil || o.Seal == nil || o.Links == nil || o.PublicURL == "" {
 		return nil, ErrOptions
 	}
-	origin, prefix, err := splitURL(o.PublicURL)
+	public, err := PublicURL(o.PublicURL)
 	if err != nil {
 		return nil, err
 	}
+	origin, prefix := splitURL(public)
+	o.PublicURL = public.String()
 	o.setDefaults()
 	s := &Server{opt: o, origin: origin, prefix: prefix, ctx: context.Background(), limits: newLimiter(), browsers: newBrowsers(), mails: newMailLimits(), steps: admit.Steps(), promptSteps: admit.PromptSteps(), bundles: widget.NewCache(), idPrefix: uuid.NewString()[:8]}
 	s.codes = codeStates(Codes())
@@ -253,23 +265,14 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.views.Store(&map[*site.Site]*view{})
+	s.memory, s.probes = newMemory(o.Memory), newProbes(o.Checks)
+	// fasthttp keeps the buffers of a connection for its next request: not those that an unusual one has grown. This
+	// is a setting of the whole process; no other part of it uses fasthttp.
+	fasthttp.SetBodySizePoolLimit(keptBuffer, keptBuffer)
 	s.app = s.newApp()
 	s.route = s.app.Handler()
 	s.http = s.newHTTP()
 	return s, nil
-}
-
-// splitURL gives what a browser says as Origin on a page of this server (RFC 6454 §6.2), and the path in front of
-// every route, where a proxy has put one there.
-func splitURL(public string) (origin, prefix string, err error) {
-	u, err := url.Parse(public)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" ||
-		strings.HasSuffix(public, "/") || strings.ContainsAny(public, "\"<>\\ ") {
-		return "", "", fmt.Errorf("%w: %.100q", ErrPublicURL, public)
-	}
-	origin = strings.ToLower(u.Scheme + "://" + u.Host)
-	port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]
-	return strings.TrimSuffix(origin, port), u.EscapedPath(), nil
 }
 
 // newApp is Fiber as a router only. Routing is strict: one resource has one spelling.
@@ -286,8 +289,8 @@ func (s *Server) newApp() *fiber.App {
 	return app
 }
 
-// Limits on what may arrive. A body over the cap of its route but under the hard cap is read and refused with
-// a problem the page can see; over the hard cap the connection is closed after the answer.
+// Limits on what may arrive. A body over the cap of its route but under the hard cap is thrown away as it comes, and
+// the connection lives on; over the hard cap it is closed after the answer.
 const (
 	maxBody      = 16 << 10 // DESIGN §8
 	maxLargeBody = 4 << 20  // 10,000 subjects of 400 bytes
@@ -302,9 +305,11 @@ func (s *Server) newHTTP() *fasthttp.Server {
 		HeaderReceived:               s.headerReceived,
 		Concurrency:                  s.opt.MaxConnections,
 		ReadTimeout:                  s.opt.ReadTimeout,
-		IdleTimeout:                  s.opt.ReadTimeout, // the same, see coarseConn
+		IdleTimeout:                  s.opt.IdleTimeout,
 		WriteTimeout:                 s.opt.WriteTimeout,
-		MaxRequestBodySize:           hardCap,
+		MaxRequestBodySize:           prefetched,
+		StreamRequestBody:            true, // handlers read, once they know from whom: see read
+		ConnState:                    s.connState,
 		ReadBufferSize:               maxHeader,
 		NoDefaultServerHeader:        true,
 		NoDefaultContentType:         true,

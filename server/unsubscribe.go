@@ -87,7 +87,7 @@ func (s *Server) unsubscribe(c *fiber.Ctx, _ *view) error {
 	if err != nil {
 		return err
 	}
-	values, err := formBody(vis.ctx)
+	values, err := s.formBody(vis.ctx)
 	if err != nil {
 		return err
 	}

@@ -200,7 +200,7 @@ func (k *kit) erasedFile(id string) []byte {
 		k.t.Fatal(err)
 	}
 	p.Erase()
-	f, err := k.opt.Evidence.Make(k.t.Context(), evidence.Request{Site: evidence.Site{ID: "demo", Name: "Demo"}, Proofs: []evidence.Recorded{{Proof: p, Seq: seq}}})
+	f, err := k.opt.Evidence.Make(k.t.Context(), evidence.Request{Site: evidence.Site{ID: "demo", Name: "Demo"}, Proofs: []evidence.Recorded{{Proof: p, Seq: seq, Generation: 1}}})
 	if err != nil {
 		k.t.Fatal(err)
 	}

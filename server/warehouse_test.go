@@ -152,7 +152,7 @@ func TestAProofIsShownSoThatItCanBeChecked(t *testing.T) {
 		return k.do("GET", "/v1/sites/demo/proofs/"+id, "", k.bearer("proofs"))
 	}
 	fresh := []reply{look(ids[0]), look(ids[1])}
-	for range 256 { // the ledger lets go of whole tiles of the log only
+	for range 4096 { // the ledger lets go of whole chunks only
 		k.assert("b@b.fr", true)
 	}
 	k.ship(w)

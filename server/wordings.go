@@ -77,7 +77,7 @@ func (s *Server) offerWording(c *fiber.Ctx, v *view) error {
 	if err := s.throttle(ctx, v); err != nil {
 		return err
 	}
-	doc, err := body(ctx, maxBody)
+	doc, err := s.body(ctx, maxBody)
 	if err != nil {
 		return err
 	}

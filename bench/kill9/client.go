@@ -22,7 +22,7 @@ const (
 	statusBusy    = 503
 )
 
-// sent is one acknowledged choice, with the bytes that said it.
+// sent is one choice, with the bytes that said it. seq counts once it was acknowledged.
 type sent struct {
 	id      uuid.UUID
 	seq     uint64
@@ -35,6 +35,7 @@ type client struct {
 	answer  load.Response
 	buf     [4 << 10]byte
 	acked   []sent
+	cut     []sent // the choice the kill left without an answer: it may be on disk
 	refused uint64
 	odd     string // an answer that nothing explains
 }
@@ -60,6 +61,7 @@ func (c *client) sendNew(choice rig.Choice, r *rand.PCG, acks *atomic.Int64) {
 		status, seq, err := c.send(request)
 		switch {
 		case err != nil:
+			c.cut = append(c.cut, sent{id: idOf(choice, request), request: bytes.Clone(request)})
 			return
 		case status == statusCreated:
 			c.acked = append(c.acked, sent{idOf(choice, request), seq, bytes.Clone(request)})
@@ -68,6 +70,16 @@ func (c *client) sendNew(choice rig.Choice, r *rand.PCG, acks *atomic.Int64) {
 			c.refused++
 		default:
 			c.odd = fmt.Sprintf("a new choice is answered with %d: %s", status, c.answer.Body)
+		}
+	}
+}
+
+// sendUntilTaken makes exchanges until one is not refused for a full queue: a whole cycle comes back at once, and that is no
+// loss.
+func (c *client) sendUntilTaken(request []byte) (status int, seq uint64, err error) {
+	for {
+		if status, seq, err = c.send(request); status != statusBusy || err != nil {
+			return status, seq, err
 		}
 	}
 }

@@ -39,9 +39,13 @@ func TestFiftyKillsLoseNothingAcknowledged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d acknowledged, %d rows, %d refused", r.Acknowledged, r.Rows, r.Refused)
+	t.Logf("%d acknowledged, %d of them cut off and sent again (%d were on disk), %d rows, %d refused", r.Acknowledged, r.Resent, r.Kept,
+		r.Rows, r.Refused)
 	if err := r.Err(); err != nil {
 		t.Error(err)
+	}
+	if r.Resent == 0 || r.Rows != r.Acknowledged {
+		t.Errorf("%d choices were sent again, %d acknowledged, %d rows: after the retries nothing is unexplained", r.Resent, r.Acknowledged, r.Rows)
 	}
 	if r.Acknowledged < 50*100 || r.Rows < r.Acknowledged {
 		t.Errorf("%d acknowledged in 50 cycles: that was no load", r.Acknowledged)

@@ -2,7 +2,8 @@
 //
 // What it holds the program to is the promise of DESIGN §3: every choice that was answered with 201 before the
 // kill is in the ledger after the restart, under the same seq, and in ClickHouse exactly once; and the seqs of
-// ClickHouse run from 0 without a gap.
+// ClickHouse run from 0 without a gap. A choice whose answer the kill cut off is sent again under the same id until it is
+// answered, as a browser does: from then on it is held to the same promise, so that nothing in ClickHouse is unexplained.
 //
 // It does not show that anything was synced: the page cache outlives a killed process. Crash clones in
 // storage/ledger do that, with a control.
@@ -57,7 +58,9 @@ type Server interface {
 // Report is what Run counted.
 type Report struct {
 	Cycles       int
-	Acknowledged uint64 // answered with 201
+	Acknowledged uint64 // answered with 201, or with 200 when they were sent again
+	Resent       uint64 // of those, cut off by a kill and sent again
+	Kept         uint64 // of those, already on disk
 	Refused      uint64 // answered with 503
 	Rows         uint64 // in ClickHouse: acknowledged, or on disk when the answer was cut off
 	Problems     []Problem
@@ -115,7 +118,7 @@ func Run(ctx context.Context, o Options) (*Report, error) {
 		return nil, err
 	}
 	return &Report{
-		Cycles: o.Cycles, Acknowledged: k.record.Len(), Refused: k.refused, Rows: k.rows, Problems: k.record.Problems(),
+		Cycles: o.Cycles, Acknowledged: k.record.Len(), Resent: k.resent, Kept: k.kept, Refused: k.refused, Rows: k.rows, Problems: k.record.Problems(),
 	}, ctx.Err()
 }
 
@@ -126,6 +129,9 @@ type killer struct {
 	rand    *rand.Rand
 	choice  rig.Choice
 	latest  []sent // acknowledged in the last cycle
+	cut     []sent // not answered in the last cycle
+	resent  uint64 // of those, answered when they came again; kept how many the program had on disk
+	kept    uint64
 	refused uint64
 	rows    uint64
 }
@@ -137,6 +143,9 @@ func (k *killer) cycle(ctx context.Context) error {
 		return err
 	}
 	if err := k.recall(ctx); err != nil {
+		return err
+	}
+	if err := k.resend(ctx); err != nil {
 		return err
 	}
 	k.latest = k.latest[:0]
@@ -189,6 +198,7 @@ func (k *killer) load(ctx context.Context) error {
 			k.record.Acknowledge(s.id, s.seq)
 		}
 		k.latest = append(k.latest, c.acked...)
+		k.cut = append(k.cut, c.cut...)
 		k.refused += c.refused
 		if c.odd != "" {
 			odd = true
@@ -248,11 +258,37 @@ func (k *killer) recall(ctx context.Context) error {
 	return nil
 }
 
-func (k *killer) recallOne(c *client, s sent) error {
-	status, seq, err := c.send(s.request)
-	for status == statusBusy && err == nil { // the whole cycle comes back at once: a full queue is no loss
-		status, seq, err = c.send(s.request)
+// resend sends every choice that the kill left unanswered again, under the same id, until it is answered. Whether the
+// program had it on disk or not, it is acknowledged now, once.
+func (k *killer) resend(ctx context.Context) error {
+	if len(k.cut) == 0 {
+		return nil
 	}
+	c, err := dial(ctx, k.o.Server.Addr())
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	for _, s := range k.cut {
+		status, seq, err := c.sendUntilTaken(s.request)
+		switch {
+		case err != nil:
+			return fmt.Errorf("sending again what was not answered: %w", err)
+		case status != statusCreated && status != statusOK:
+			k.record.problem("choice %s, cut off by a kill, is answered with %d when it comes again", s.id, status)
+			continue
+		case status == statusOK:
+			k.kept++
+		}
+		k.resent++
+		k.record.Acknowledge(s.id, seq)
+	}
+	k.cut = k.cut[:0]
+	return nil
+}
+
+func (k *killer) recallOne(c *client, s sent) error {
+	status, seq, err := c.sendUntilTaken(s.request)
 	switch {
 	case err != nil:
 		return err
@@ -273,6 +309,9 @@ func (k *killer) last(ctx context.Context) error {
 		return err
 	}
 	if err := k.recall(ctx); err != nil {
+		return err
+	}
+	if err := k.resend(ctx); err != nil {
 		return err
 	}
 	c, err := dial(ctx, k.o.Server.Addr())

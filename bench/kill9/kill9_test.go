@@ -168,6 +168,9 @@ func TestARecorderIsHeldToItsPromise(t *testing.T) {
 			if r.Acknowledged < leastChoices {
 				t.Fatalf("only %d choices were acknowledged: nothing was tested", r.Acknowledged)
 			}
+			if r.Resent == 0 {
+				t.Error("no choice was cut off and sent again")
+			}
 			if err := r.Err(); want == "" && err != nil {
 				t.Errorf("a recorder that keeps everything is blamed: %v", err)
 			} else if want != "" && (!errors.Is(err, ErrBroken) || !strings.Contains(err.Error(), want)) {

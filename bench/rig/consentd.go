@@ -59,11 +59,22 @@ func (c *Consentd) sites() string { return filepath.Join(c.Dir, "sites") }
 // NoWarehouse is the argument that holds ClickHouse off: an address nobody listens on.
 const NoWarehouse = "--clickhouse=clickhouse://127.0.0.1:1/default"
 
+// Launch runs the program and does not wait for it. The command line of wrap, such as a tracer's, comes before it; more
+// arguments are passed on.
+func (c *Consentd) Launch(wrap []string, more ...string) (err error) {
+	args := append(append([]string{}, wrap...), c.Binary, "serve", "--data", c.Data(), "--addr", c.Addr.String(),
+		"--admin", c.Admin.String(), "--sites", c.sites(), "--snapshots", "off")
+	args = append(args, more...)
+	c.Process, err = Start(args[0], args[1:], c.Log())
+	return err
+}
+
+// Log is the file of the program's own log.
+func (c *Consentd) Log() string { return filepath.Join(c.Dir, "consentd.log") }
+
 // Start runs the program until it answers /healthz. More arguments are passed on.
 func (c *Consentd) Start(ctx context.Context, more ...string) (err error) {
-	args := append([]string{"serve", "--data", c.Data(), "--addr", c.Addr.String(), "--admin", c.Admin.String(),
-		"--sites", c.sites(), "--snapshots", "off"}, more...)
-	if c.Process, err = Start(c.Binary, args, filepath.Join(c.Dir, "consentd.log")); err != nil {
+	if err := c.Launch(nil, more...); err != nil {
 		return err
 	}
 	if err := c.AwaitOK(ctx, c.URL("/healthz"), startLimit); err != nil {
@@ -99,13 +110,13 @@ func (c *Consentd) Metrics(ctx context.Context) (Metrics, error) {
 // Token issues an API token for the site with every scope a measurement needs.
 func (c *Consentd) Token(ctx context.Context) (string, error) {
 	var out bytes.Buffer
-	err := c.command(ctx, &out, "token", "--site", Site, "--scope", "lookup record rates proofs", "--ttl", "1d", "--name", "bench",
+	err := c.Command(ctx, &out, "token", "--site", Site, "--scope", "lookup record rates proofs", "--ttl", "1d", "--name", "bench",
 		"--data", c.Data())
 	return strings.TrimSpace(out.String()), err
 }
 
-// command runs a subcommand beside the server.
-func (c *Consentd) command(ctx context.Context, out io.Writer, args ...string) error {
+// Command runs a subcommand beside the server.
+func (c *Consentd) Command(ctx context.Context, out io.Writer, args ...string) error {
 	cmd := exec.CommandContext(ctx, c.Binary, args...)
 	var complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = out, &complaint
@@ -113,4 +124,26 @@ func (c *Consentd) command(ctx context.Context, out io.Writer, args ...string) e
 		return fmt.Errorf("consentd %s: %w: %s", args[0], err, bytes.TrimSpace(complaint.Bytes()))
 	}
 	return nil
+}
+
+// Operate runs a subcommand that asks the running server to do something, and returns what it prints. The server is named
+// by as much of --data and --admin as the subcommand knows.
+func (c *Consentd) Operate(ctx context.Context, name string, args ...string) (string, error) {
+	var help, out bytes.Buffer
+	if err := c.Command(ctx, &help, name, "--help"); err != nil {
+		return "", err
+	}
+	args = append([]string{name}, args...)
+	for flag, value := range map[string]string{"--data": c.Data(), "--admin": c.Admin.String()} {
+		if bytes.Contains(help.Bytes(), []byte(flag+"=")) {
+			args = append(args, flag, value)
+		}
+	}
+	err := c.Command(ctx, &out, args...)
+	return strings.TrimSpace(out.String()), err
+}
+
+// Knows reports whether the program has a subcommand.
+func (c *Consentd) Knows(ctx context.Context, name string) bool {
+	return c.Command(ctx, io.Discard, name, "--help") == nil
 }

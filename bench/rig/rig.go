@@ -114,7 +114,7 @@ func askOK(ctx context.Context, url string) error {
 
 // Stop asks the process to end and waits; after limit it is killed, and that is an error.
 func (p *Process) Stop(limit time.Duration) error {
-	p.cmd.Process.Signal(syscall.SIGTERM) // fails only when it is gone already
+	p.Terminate()
 	select {
 	case <-p.done:
 		return nil
@@ -129,6 +129,19 @@ func (p *Process) Kill() {
 	p.cmd.Process.Kill()
 	<-p.done
 }
+
+// AwaitExit waits until the process has ended, for at most limit. code is what it exited with, -1 when a signal ended it.
+func (p *Process) AwaitExit(limit time.Duration) (code int, ended bool) {
+	select {
+	case <-p.done:
+		return p.cmd.ProcessState.ExitCode(), true
+	case <-time.After(limit):
+		return 0, false
+	}
+}
+
+// Terminate asks the process to end, and does not wait.
+func (p *Process) Terminate() { p.cmd.Process.Signal(syscall.SIGTERM) } // fails only when it is gone already
 
 // Exited reports whether the process has ended on its own, and how.
 func (p *Process) Exited() error {

@@ -13,18 +13,24 @@ import (
 // ErrSlow means that what was awaited did not come within its limit.
 var ErrSlow = errors.New("rig: did not happen in time")
 
+// EngineURL is the address of the embedded ClickHouse of a running program, for another to ship to.
+func (c *Consentd) EngineURL() (string, error) {
+	dir, err := c.below("connection.json")
+	if err != nil {
+		return "", err
+	}
+	conn, err := engine.Running(dir)
+	return conn.URL(), err
+}
+
 // Warehouse connects to the embedded ClickHouse of a running program, to see what has arrived there without
 // asking the program. The caller closes it.
 func (c *Consentd) Warehouse() (*warehouse.Warehouse, error) {
-	dir, err := c.below("connection.json")
+	url, err := c.EngineURL()
 	if err != nil {
 		return nil, err
 	}
-	conn, err := engine.Running(dir)
-	if err != nil {
-		return nil, err
-	}
-	return warehouse.Open(warehouse.Options{URL: conn.URL()})
+	return warehouse.Open(warehouse.Options{URL: url})
 }
 
 // Arrived is how many proofs are queryable in full: rows of consent_facts or of consent_personal, whichever

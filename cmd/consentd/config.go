@@ -48,20 +48,22 @@ type nodeFlags struct {
 	warehouseFlags
 	drainFlags
 	backupFlags
-	Edge           string   `help:"Name of this edge in every proof; fixed by the first start on a data directory." default:"e1" env:"CONSENTD_EDGE" placeholder:"NAME"`
-	Admin          string   `help:"Address of /metrics, /readyz, /preview and pprof, open to whoever reaches it, and of erasing, backups and mails, which ask for a token. Keep it private." default:"127.0.0.1:9090" env:"CONSENTD_ADMIN" placeholder:"HOST:PORT"`
-	AdminHosts     []string `help:"Names the admin address is asked for by, like consentd.internal, besides localhost, loopback addresses and the one it listens on. Others are refused." unset:"none besides the host in --admin" env:"CONSENTD_ADMIN_HOSTS" placeholder:"NAME"`
-	TrustedProxies []string `help:"Networks whose X-Forwarded-For is believed, like 10.0.0.0/8." unset:"none, nobody's" env:"CONSENTD_TRUSTED_PROXIES" placeholder:"CIDR"`
-	Geoip          string   `help:"MaxMind database (.mmdb) that countries are read from." unset:"none, countries stay empty" env:"CONSENTD_GEOIP" type:"path" placeholder:"FILE"`
-	SMTP           string   `name:"smtp" help:"Mail server for confirmation mails: smtp://user:password@host:587 (STARTTLS required, except to this machine or with ?tls=off), smtps://user:password@host:465, or file:///directory to write them there instead. Secret: on the command line whoever lists processes reads it; give it in the environment or the file of --config." unset:"none, mails wait" env:"CONSENTD_SMTP" placeholder:"URL"`
-	PublicURL      string   `name:"public-url" help:"Address people reach this server at, like https://consent.shop.example: links in mails begin with it." unset:"where it listens" env:"CONSENTD_PUBLIC_URL" placeholder:"URL"`
-	EngineMemory   uint64   `help:"Memory the embedded ClickHouse may use, in MiB." default:"1024" env:"CONSENTD_ENGINE_MEMORY" placeholder:"MIB"`
-	Cache          int64    `help:"Memory for states of subjects that were read lately, in MiB: 160 bytes a subject keep lookups off the disk." default:"256" env:"CONSENTD_CACHE" placeholder:"MIB"`
-	Reserve        uint64   `help:"Free disk space, in MiB, below which no choice is admitted." default:"512" env:"CONSENTD_RESERVE" placeholder:"MIB"`
-	Snapshots      string   `help:"Photograph each published text in Chromium, when there is one (CONSENTD_CHROMIUM, or in PATH): auto or off." default:"auto" enum:"auto,off" env:"CONSENTD_SNAPSHOTS"`
-	Log            string   `help:"Least level logged: debug, info, warn or error." default:"info" enum:"debug,info,warn,error" env:"CONSENTD_LOG"`
-	LogFormat      string   `help:"text or json." default:"text" enum:"text,json" env:"CONSENTD_LOG_FORMAT"`
-	AccessLog      bool     `help:"Log each request (route, status, time; never who). Costs speed." env:"CONSENTD_ACCESS_LOG"`
+	Edge           string        `help:"Name of this edge in every proof; fixed by the first start on a data directory." default:"e1" env:"CONSENTD_EDGE" placeholder:"NAME"`
+	Admin          string        `help:"Address of /metrics, /readyz, /preview and pprof, open to whoever reaches it, and of erasing, backups and mails, which ask for a token. Keep it private." default:"127.0.0.1:9090" env:"CONSENTD_ADMIN" placeholder:"HOST:PORT"`
+	AdminHosts     []string      `help:"Names the admin address is asked for by, like consentd.internal, besides localhost, loopback addresses and the one it listens on. Others are refused." unset:"none besides the host in --admin" env:"CONSENTD_ADMIN_HOSTS" placeholder:"NAME"`
+	TrustedProxies []string      `help:"Networks whose X-Forwarded-For is believed, like 10.0.0.0/8." unset:"none, nobody's" env:"CONSENTD_TRUSTED_PROXIES" placeholder:"CIDR"`
+	Geoip          string        `help:"MaxMind database (.mmdb) that countries are read from." unset:"none, countries stay empty" env:"CONSENTD_GEOIP" type:"path" placeholder:"FILE"`
+	SMTP           string        `name:"smtp" help:"Mail server for confirmation mails: smtp://user:password@host:587 (STARTTLS required, except to this machine or with ?tls=off), smtps://user:password@host:465, or file:///directory to write them there instead. Secret: on the command line whoever lists processes reads it; give it in the environment or the file of --config." unset:"none, mails wait" env:"CONSENTD_SMTP" placeholder:"URL"`
+	PublicURL      string        `name:"public-url" help:"Address people reach this server at, like https://consent.shop.example: links in mails begin with it." unset:"where it listens" env:"CONSENTD_PUBLIC_URL" placeholder:"URL"`
+	EngineMemory   uint64        `help:"Memory the embedded ClickHouse may use, in MiB." default:"1024" env:"CONSENTD_ENGINE_MEMORY" placeholder:"MIB"`
+	Cache          int64         `help:"Memory for states of subjects that were read lately, in MiB: 160 bytes a subject keep lookups off the disk." default:"256" env:"CONSENTD_CACHE" placeholder:"MIB"`
+	Memory         int64         `help:"Memory connections, requests and answers may take together, in MiB: half bounds the connections, the rest large bodies and answers; who finds no room is answered 503. The ledger and --cache come on top." default:"1024" env:"CONSENTD_MEMORY" placeholder:"MIB"`
+	IdleTimeout    time.Duration `help:"How long a connection may be without a request. Proxies keep theirs 60 to 90 s and must be the first to close one." default:"120s" env:"CONSENTD_IDLE_TIMEOUT" placeholder:"DURATION"`
+	Reserve        uint64        `help:"Free disk space, in MiB, below which no choice is admitted." default:"512" env:"CONSENTD_RESERVE" placeholder:"MIB"`
+	Snapshots      string        `help:"Photograph each published text in Chromium, when there is one (CONSENTD_CHROMIUM, or in PATH): auto or off." default:"auto" enum:"auto,off" env:"CONSENTD_SNAPSHOTS"`
+	Log            string        `help:"Least level logged: debug, info, warn or error." default:"info" enum:"debug,info,warn,error" env:"CONSENTD_LOG"`
+	LogFormat      string        `help:"text or json." default:"text" enum:"text,json" env:"CONSENTD_LOG_FORMAT"`
+	AccessLog      bool          `help:"Log each request (route, status, time; never who). Costs speed." env:"CONSENTD_ACCESS_LOG"`
 }
 
 // logger writes to w in the format asked for.

@@ -24,15 +24,17 @@ func (n *node) openLogs(ctx context.Context) error {
 		return err
 	}
 	generations := n.ledger.Generations()
-	o := evidence.Options{Edge: n.flags.Edge, Generation: generations[len(generations)-1].Number, Disagrees: n.ledger.Suspend, Signers: signers, Fresh: fresh,
+	o := evidence.Options{Edge: n.flags.Edge, Generation: generations[len(generations)-1].Number, GenerationOf: func(seq uint64) uint32 { return n.ledger.Generation(consent.StreamProofs, seq) }, Disagrees: n.ledger.Suspend, Signers: signers, Fresh: fresh,
 		Proofs: n.ledger.Log(consent.StreamProofs), Publications: n.ledger.Log(consent.StreamWordings), Published: n.ledger,
 		Near: []evidence.Anchor{evidence.Directory{Path: n.flags.logs()}, n.ledger}, Now: n.ledger.Now, Log: n.log}
 	if n.warehouse != nil {
 		o.Archive, o.Far = n.warehouse, []evidence.Anchor{n.warehouse}
 	}
-	if n.keeper, err = evidence.Open(ctx, o); errors.Is(err, evidence.ErrDisagrees) {
-		return fmt.Errorf("%w. The ledger in %s is not, or no longer, what it was when its log was signed. Restore a backup: consentd restore --data %s --replace BACKUP; or, to go on from what is there: consentd repair --data %s", err, n.flags.ledger(), n.flags.Data, n.flags.Data)
-	} else if err != nil {
+	n.keeper, err = evidence.Open(ctx, o)
+	if errors.Is(err, evidence.ErrDisagrees) {
+		return fmt.Errorf("%w. This is about %s: restore a backup with consentd restore --replace, or go on with what is there with consentd repair", err, n.flags.Data)
+	}
+	if err != nil {
 		return err
 	}
 	n.later("sealing the logs", n.sealLogs())

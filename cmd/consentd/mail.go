@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/consentd/consentd/server"
 	"github.com/consentd/consentd/server/mail"
 	"github.com/consentd/consentd/server/site"
 )
@@ -27,11 +28,11 @@ func (n *node) publicURL() (string, error) {
 	if n.flags.PublicURL == "" {
 		return hostURL(n.public), nil
 	}
-	u, err := url.Parse(n.flags.PublicURL)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+	u, err := server.PublicURL(strings.TrimSuffix(n.flags.PublicURL, "/"))
+	if err != nil {
 		return "", fmt.Errorf("--public-url %q: write the address people reach this server at, like https://consent.shop.example", n.flags.PublicURL)
 	}
-	return strings.TrimSuffix(u.String(), "/"), nil
+	return u.String(), nil
 }
 
 // mailTurn is mail.Options.Turn; tests wait longer.
@@ -191,7 +192,7 @@ func (c *mailCmd) Help() string {
 the reason and the codes of the mail server, never with the address. One whose confirmation has expired cannot be
 tried again.
 
-Reasons: refused (by the mail server, for good), expired (it could not be sent in time), smtputf8 (the address needs an
+Reasons: refused (by the mail server, for good), policy (refused, and not because of the address: it waits), expired (it could not be sent in time), smtputf8 (the address needs an
 extension the mail server does not have), unsure (handed over twice without an answer), address.
 
 GET /mail/preview/SITE?locale=fr&part=html on the admin address shows what a site sends. A site's own templates stand

@@ -49,6 +49,7 @@ import (
 	"os"
 	"runtime/debug"
 	"slices"
+	"strings"
 
 	"github.com/alecthomas/kong"
 	"github.com/consentd/consentd/storage/engine"
@@ -89,7 +90,7 @@ func main() {
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		var code exitCode
 		if !errors.As(err, &code) {
-			fmt.Fprintln(os.Stderr, "consentd:", err)
+			fmt.Fprintln(os.Stderr, "consentd:", strings.ReplaceAll(err.Error(), "\n", "; ")) // several errors: one sentence
 			code = 1
 		}
 		os.Exit(int(code))

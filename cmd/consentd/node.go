@@ -358,7 +358,10 @@ func (n *node) openServer() error {
 	if err != nil {
 		return err
 	}
-	o := server.Options{Ledger: n.ledger, Sites: n.sites, Tokens: n.tokens, Seal: n.seal, Links: n.links, Mail: n.mail, PublicURL: base, Evidence: n.keeper, Receipts: n.receipts, Pictures: n.picture, Country: country, TrustedProxies: proxies,
+	if err := n.boundMemory(); err != nil {
+		return err
+	}
+	o := server.Options{Memory: n.flags.Memory << 20, IdleTimeout: n.flags.IdleTimeout, Ledger: n.ledger, Sites: n.sites, Tokens: n.tokens, Seal: n.seal, Links: n.links, Mail: n.mail, PublicURL: base, Evidence: n.keeper, Receipts: n.receipts, Pictures: n.picture, Country: country, TrustedProxies: proxies,
 		Checks: n.checks(), Version: versionString(), Log: n.log, AccessLog: n.flags.AccessLog, Metrics: n.registry}
 	if n.warehouse != nil {
 		o.Warehouse, o.Gaps = n.warehouse, n.drain.Gaps

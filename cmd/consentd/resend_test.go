@@ -51,12 +51,12 @@ func TestALostEngineDirectoryFillsAgainByItself(t *testing.T) {
 			"proofs    50 of 50 sent again\nClickHouse holds everything it was sent\n"},
 		"everything": {[]string{"--stream", "proofs", "--all"}, "proofs    200 of 200 sent again\nClickHouse holds everything it was sent\n"},
 	} {
-		out, errs, err := command(append([]string{"resend", "--admin", admin}, c.args...)...)
+		out, errs, err := command(append([]string{"resend", "--data", data, "--admin", admin}, c.args...)...)
 		if err != nil || out != c.out {
 			t.Errorf("%s: %q %s %v", name, out, errs, err)
 		}
 	}
-	if _, _, err := command("resend", "--admin", admin, "--from", "x"); err == nil || !strings.Contains(err.Error(), `--from "x"`) {
+	if _, _, err := command("resend", "--data", data, "--admin", admin, "--from", "x"); err == nil || !strings.Contains(err.Error(), `--from "x"`) {
 		t.Error(err)
 	}
 	wantRows(t, data, nil, "SELECT count(), uniqExact(id) FROM consents", "200\t200")

@@ -466,7 +466,7 @@ func (r *restoring) absorb(ctx context.Context, l *ledger.Ledger) error {
 					erased++
 					continue
 				}
-				former = append(former, ledger.Former{Seq: p.Seq, Proof: &p.Proof})
+				former = append(former, ledger.Former{Generation: p.Generation, Seq: p.Seq, Proof: &p.Proof})
 			}
 			got, err := l.Absorb(ctx, former)
 			n += got

@@ -83,7 +83,7 @@ func TestWithoutAnyClickHouse(t *testing.T) {
 	if n := strings.Count(p.err.String(), "no ClickHouse"); n != 1 {
 		t.Errorf("said %d times:\n%s", n, p.err.String())
 	}
-	if code, body := get(t, edge+"/readyz", ""); code != 200 || !contains(body, `"name":"engine"`, "npm ci") {
+	if code, body := get(t, p.says(t, `admin=(\S+)`)+"/readyz", ""); code != 200 || !contains(body, `"name":"engine"`, "npm ci") {
 		t.Errorf("readyz: %d %s", code, body)
 	}
 	if code, body := get(t, edge+"/v1/sites/demo/rates", token); code != 503 || !contains(body, `"warehouse_unavailable"`) {

@@ -16,7 +16,7 @@ type sqlCmd struct {
 	dataFlags
 	warehouseFlags
 	Format string `help:"table, tsv or jsonl." default:"table" enum:"table,tsv,jsonl"`
-	Query  string `arg:"" help:"One statement that reads; tables: consents (a view over all), consent_facts, consent_personal, wordings, prompts."`
+	Query  string `arg:"" help:"One statement that reads; tables: consents (a view over all, each proof once), consent_facts, consent_personal, consent_repeats (facts that do not count), wordings, prompts."`
 }
 
 func (c *sqlCmd) Help() string {

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"golang.org/x/net/idna"
 )
 
 // address is where mails go.
@@ -54,7 +56,11 @@ func fileAddress(u *url.URL) (address, error) {
 }
 
 func smtpAddress(u *url.URL) (address, error) {
-	a := address{host: u.Hostname(), port: portSubmission, implicit: u.Scheme == "smtps"}
+	host, err := asciiHost(u.Hostname())
+	if err != nil {
+		return address{}, ErrServer // err quotes the host
+	}
+	a := address{host: host, port: portSubmission, implicit: u.Scheme == "smtps"}
 	if a.implicit {
 		a.port = portSubmissions
 	}
@@ -76,6 +82,14 @@ func smtpAddress(u *url.URL) (address, error) {
 		}
 	}
 	return a, a.readTLS(u.Query())
+}
+
+// asciiHost is the name as it is looked up and stands in certificates (IDNA).
+func asciiHost(host string) (string, error) {
+	if ascii(host) {
+		return host, nil
+	}
+	return idna.Lookup.ToASCII(host)
 }
 
 // readTLS decides on encryption: always, except to this machine or when told off.

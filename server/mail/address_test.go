@@ -141,3 +141,18 @@ func TestOptionsAreRefused(t *testing.T) {
 		t.Error(d.Redacted())
 	}
 }
+
+// TestAMailServerIsNamedInASCII however it is written: that is what is looked up, and what its certificate names.
+func TestAMailServerIsNamedInASCII(t *testing.T) {
+	for given, want := range map[string]string{
+		"smtp://post.bücher.example":       "smtp://post.xn--bcher-kva.example:587",
+		"smtps://post.b%C3%BCcher.example": "smtps://post.xn--bcher-kva.example:465",
+		"smtp://[::1]:2525":                "smtp://[::1]:2525",
+		"smtp://mx_1.intern":               "smtp://mx_1.intern:587",
+	} {
+		a, err := parseAddress(given)
+		if err != nil || a.scheme()+"://"+a.hostPort() != want {
+			t.Errorf("%s: %s %v", given, a.hostPort(), err)
+		}
+	}
+}

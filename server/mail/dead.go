@@ -21,6 +21,7 @@ const (
 	ReasonServer   Reason = "server"   // the mail server cannot be reached, or breaks off
 	ReasonLater    Reason = "later"    // it says: later (4xx)
 	ReasonSender   Reason = "sender"   // it refuses the site's sender address
+	ReasonPolicy   Reason = "policy"   // it refuses for good (5xx), and not because of the address as far as is known
 	ReasonUnsure   Reason = "unsure"   // it took the mail twice, and what it said is not known
 	ReasonStore    Reason = "store"    // our ledger could not note that the mail is handed over
 	ReasonRefused  Reason = "refused"  // it refuses the address or the mail for good (5xx)
@@ -39,6 +40,7 @@ func (r Reason) Text() string {
 		ReasonServer:   "the mail server cannot be reached, or breaks off",
 		ReasonLater:    "the mail server says: later",
 		ReasonSender:   "the mail server refuses the sender; see mail.address in the site's file",
+		ReasonPolicy:   "the mail server refuses to take mails from here (relaying, login, encryption, policy, size); its log says more, see --smtp",
 		ReasonUnsure:   "the mail server took it twice, and what it said is not known; it may have arrived",
 		ReasonStore:    "it cannot be noted that it is handed over; is the disk full?",
 		ReasonRefused:  "the mail server refuses the address or the mail",

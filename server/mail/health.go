@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/consentd/consentd/storage/consent"
@@ -19,6 +20,10 @@ type weather struct {
 	until    consent.Millis // the queue rests so long
 	why      string
 	sent     consent.Millis // when a mail was taken last, in this run
+	// refused are the mails refused for good since one was taken, or by the sender's name, with the codes; true: not
+	// because of the address as far as is known. At most manyUnknown.
+	refused map[uuid.UUID]bool
+	said    string // codes of the last of them
 }
 
 // resting reports whether the queue rests at a moment.
@@ -29,7 +34,7 @@ func (q *Queue) resting(now consent.Millis) bool {
 }
 
 // feel learns from an attempt that began at a moment how the server is.
-func (q *Queue) feel(ctx context.Context, f *failure, began consent.Millis) {
+func (q *Queue) feel(ctx context.Context, it *item, f *failure, began consent.Millis) {
 	switch {
 	case f != nil && f.server:
 		if ctx.Err() == nil { // otherwise it was us who hung up
@@ -38,11 +43,43 @@ func (q *Queue) feel(ctx context.Context, f *failure, began consent.Millis) {
 	case f == nil:
 		q.fair()
 		q.mu.Lock()
-		q.server.sent = q.now()
+		q.server.sent, q.server.refused, q.server.said = q.now(), nil, ""
 		q.mu.Unlock()
 	case f.said != "" || f.why == ReasonUTF8:
 		q.fair()
+		q.refusal(it, f)
 	}
+}
+
+// refusal remembers that a mail was refused for good. The third in a row is told of in the log.
+func (q *Queue) refusal(it *item, f *failure) {
+	if f.blame == nobody && f.why != ReasonSender {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	w := &q.server
+	before := w.refusing()
+	if w.refused == nil {
+		w.refused = map[uuid.UUID]bool{}
+	}
+	if _, known := w.refused[it.id]; known || len(w.refused) < manyUnknown {
+		w.refused[it.id], w.said = f.blame != theirs, f.said
+	}
+	if !before && w.refusing() {
+		q.opt.Log.Error("the mail server refuses every mail; they wait and are tried again", "server", q.Redacted(), "said", f.said, "why", f.why.Text())
+	}
+}
+
+// refusing reports whether so many mails were refused, and none taken, that it is not because of them.
+func (w *weather) refusing() bool {
+	us := 0
+	for _, ours := range w.refused {
+		if ours {
+			us++
+		}
+	}
+	return us >= manyRefused || len(w.refused) >= manyUnknown
 }
 
 // foul has the queue rest. Attempts that began before the last failure was known are part of that one.
@@ -65,7 +102,7 @@ func (q *Queue) foul(f *failure, began consent.Millis) {
 func (q *Queue) fair() {
 	q.mu.Lock()
 	rested := q.server.failures > 0
-	q.server = weather{sent: q.server.sent}
+	q.server = weather{sent: q.server.sent, refused: q.server.refused, said: q.server.said}
 	q.mu.Unlock()
 	if rested {
 		q.opt.Log.Info("mails can be sent again", "server", q.Redacted())
@@ -82,7 +119,7 @@ func (q *Queue) probe(ctx context.Context) {
 	p := &postman{address: &q.address, opt: &q.opt}
 	l, err := dial(ctx, p.address, p.opt)
 	if err != nil {
-		q.feel(ctx, &failure{why: ReasonServer, server: true, err: err}, began)
+		q.feel(ctx, nil, &failure{why: ReasonServer, server: true, err: err}, began)
 		return
 	}
 	p.line = l
@@ -103,6 +140,9 @@ func (q *Queue) Health() error {
 		return fmt.Errorf("%d confirmation mails wait, and no mail server is named (--smtp)", waiting)
 	case q.server.failures > 0:
 		return fmt.Errorf("mails cannot be sent since %s (%d wait): %s", q.server.since, waiting, q.server.why)
+	}
+	if q.server.refusing() {
+		return fmt.Errorf("the mail server has refused the last %d mails for good and taken none since (%s, %d wait): %s", len(q.server.refused), q.server.said, waiting, ReasonPolicy.Text())
 	}
 	if it := q.stuck(); it != nil {
 		return fmt.Errorf("a confirmation mail waits since %s: %s (%d wait)", it.created, it.why.Text(), waiting)

@@ -19,7 +19,7 @@
 //	deliver.go    one attempt: from a note to a message
 //	handover.go   the moment in which a mail becomes the server's
 //	address.go    where mails go: smtp://, smtps://, file://
-//	smtp.go       a connection, used for many mails
+//	smtp.go       a connection, used for many mails; blame.go for whom a refusal is about
 //	file.go       a directory in place of a server
 //	message.go    the message: headers and two parts
 //	letter.go     what a mail says; letter.txt, letter.html and a site's own templates

@@ -94,7 +94,12 @@ func TestAnswers(t *testing.T) {
 		{"closing, to the mail", "DATA", []error{mailtest.Refusal(421, 4, 3, 2)}, "", ""},
 		{"the sender is refused until somebody mends it", "MAIL", []error{mailtest.Refusal(550, 5, 7, 1), mailtest.Refusal(550, 5, 7, 1)}, "", ""},
 		{"no such address", "RCPT", []error{mailtest.Refusal(550, 5, 1, 1)}, ReasonRefused, "550 5.1.1"},
-		{"the mail is refused", "DATA", []error{mailtest.Refusal(554, 5, 7, 1)}, ReasonRefused, "554 5.7.1"},
+		{"the address has no mailbox, said of the mail", "DATA", []error{mailtest.Refusal(550, 5, 1, 1)}, ReasonRefused, "550 5.1.1"},
+		{"relaying is denied until somebody mends it", "RCPT", []error{mailtest.Refusal(554, 5, 7, 1), mailtest.Refusal(550, 5, 7, 0)}, "", ""},
+		{"the mail is against a policy until somebody mends it", "DATA", []error{mailtest.Refusal(554, 5, 7, 1), mailtest.Refusal(550, 5, 7, 26)}, "", ""},
+		{"a login is asked for", "RCPT", []error{mailtest.Refusal(530, 5, 7, 0), mailtest.Refusal(535, 5, 7, 8)}, "", ""},
+		{"the mail is too large for the server", "DATA", []error{mailtest.Refusal(552, 5, 3, 4), mailtest.Refusal(552, 5, 3, 4)}, "", ""},
+		{"the mailbox is full", "RCPT", []error{mailtest.Refusal(552, 5, 2, 2)}, ReasonRefused, "552 5.2.2"},
 		{"later, then never", "RCPT", []error{mailtest.Refusal(451, 4, 7, 1), mailtest.Refusal(550, 5, 1, 1)}, ReasonRefused, "550 5.1.1"},
 	} {
 		t.Run(row.name, func(t *testing.T) {

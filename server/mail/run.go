@@ -22,6 +22,7 @@ type failure struct {
 	server  bool   // the server cannot be talked to, or our store not be written to: the whole queue rests
 	unheard bool   // … and the mail had no part in it
 	unsure  bool   // the mail was handed over whole, and no answer came
+	blame   blame  // of a permanent refusal
 	stale   bool   // the connection had been used before, and was at its end
 }
 
@@ -139,7 +140,8 @@ func (q *Queue) attempt(ctx context.Context, c courier, it *item) {
 	defer h.end()
 	f := q.send(ctx, c, h)
 	h.heard(f)
-	q.feel(ctx, f, began)
+	q.judge(it, r, f)
+	q.feel(ctx, it, f, began)
 	q.settle(ctx, it, r, f)
 }
 

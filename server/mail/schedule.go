@@ -18,9 +18,10 @@ type item struct {
 	id               uuid.UUID
 	created, expires consent.Millis
 	next             consent.Millis
-	why              Reason // of the last failure; "": none yet
-	index            int    // on the heap; -1: held
-	forgotten        bool   // its notes are to go, whatever becomes of the attempt under way
+	why              Reason         // of the last failure; "": none yet
+	refused          consent.Millis // when it was first refused and it was unclear why; 0: never. Covered by Queue.mu
+	index            int            // on the heap; -1: held
+	forgotten        bool           // its notes are to go, whatever becomes of the attempt under way
 }
 
 func newSchedule() schedule { return schedule{items: map[uuid.UUID]*item{}} }

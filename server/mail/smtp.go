@@ -89,8 +89,9 @@ func dial(ctx context.Context, a *address, o *Options) (*line, error) {
 	stop := func() bool { return true }
 	config := &tls.Config{ServerName: a.host, MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs}
 	options := []gomail.Option{gomail.WithPort(a.port), gomail.WithTimeout(o.Timeout), gomail.WithHELO(o.Hello), gomail.WithTLSConfig(config),
-		gomail.WithTLSPolicy(gomail.NoTLS), gomail.WithDialContextFunc(func(dialing context.Context, network, to string) (_ net.Conn, err error) {
-			if conn, err = connect(dialing, network, to, a.implicit, config); err == nil {
+		gomail.WithTLSPolicy(gomail.NoTLS), gomail.WithDialContextFunc(func(dialing context.Context, network, _ string) (_ net.Conn, err error) {
+			// The address go-mail gives is host and port glued together, which IPv6 is not written as.
+			if conn, err = connect(dialing, network, a.hostPort(), a.implicit, config); err == nil {
 				stop = context.AfterFunc(ctx, func() { conn.Close() })
 			}
 			return conn, err
@@ -203,7 +204,11 @@ func (l *line) failed(err error, about int) *failure {
 	case about == toSender:
 		f.why = ReasonSender
 	case answer.Code/100 == 5:
-		f.why, f.final = ReasonRefused, true
+		f.blame = blameOf(answer)
+		f.why, f.final = ReasonPolicy, false
+		if f.blame == theirs {
+			f.why, f.final = ReasonRefused, true
+		}
 	}
 	if l.say(1, l.smtp.Reset) != nil {
 		l.broken = true
@@ -211,12 +216,21 @@ func (l *line) failed(err error, about int) *failure {
 	return f
 }
 
-var enhanced = regexp.MustCompile(`^[245]\.\d{1,3}\.\d{1,3}\b`)
+// enhanced finds an enhanced status code (RFC 3463): in front (RFC 2034), or as qmail writes it, (#5.7.1).
+var enhanced = regexp.MustCompile(`^([245]\.\d{1,3}\.\d{1,3})\b|\(#([245]\.\d{1,3}\.\d{1,3})\)`)
+
+func enhancedOf(answer *textproto.Error) string {
+	m := enhanced.FindStringSubmatch(answer.Msg)
+	if m == nil {
+		return ""
+	}
+	return m[1] + m[2]
+}
 
 // said gives the codes of an answer. Its text may quote the address.
 func said(answer *textproto.Error) string {
 	s := strconv.Itoa(answer.Code)
-	if code := enhanced.FindString(answer.Msg); code != "" {
+	if code := enhancedOf(answer); code != "" {
 		s += " " + code
 	}
 	return s

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
 
 	"github.com/consentd/consentd/storage/consent"
@@ -81,16 +82,26 @@ func (v *validator) checkCookieDomain() {
 		return
 	}
 	host, err := parseHost(d, false)
-	if suffix, _ := publicsuffix.PublicSuffix(d); err != nil || host != d || suffix == d || !strings.Contains(d, ".") {
+	suffix, _ := publicsuffix.PublicSuffix(host)
+	if err != nil || d != host && d != unicodeHost(host) || suffix == host || !strings.Contains(host, ".") {
 		v.errorf(CodeCookieDomain, path, "%q is no domain of your own; write shop.example, without a dot in front", d)
 		return
 	}
 	for _, o := range normalOrigins(v.c.Origins) {
 		u, err := url.Parse(o)
-		if err == nil && !strings.HasSuffix("."+strings.TrimPrefix(u.Hostname(), "*."), "."+d) {
+		if err == nil && !strings.HasSuffix("."+strings.TrimPrefix(u.Hostname(), "*."), "."+host) {
 			v.errorf(CodeCookieDomain, path, "%s is not on %s: its pages could not keep a choice", o, d)
 		}
 	}
+}
+
+// unicodeHost is the form of a name in ASCII that people write; the name itself where it has none.
+func unicodeHost(ascii string) string {
+	host, err := idna.Lookup.ToUnicode(ascii)
+	if err != nil {
+		return ascii
+	}
+	return host
 }
 
 // checkService is about what pages and browsers hold of a service.

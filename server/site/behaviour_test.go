@@ -43,6 +43,7 @@ func TestEachMistakeOfBehaviourIsReported(t *testing.T) {
 		"a migration from a tool nobody knows":        {"from: klaro", "from: clara", []string{"invalid_value"}},
 		"a domain strangers share":                    {"domain: shop.example", "domain: co.uk", []string{"cookie_domain"}},
 		"a domain with a dot in front":                {"domain: shop.example", "domain: .shop.example", []string{"cookie_domain"}},
+		"a domain in Unicode of another site":         {"domain: shop.example", "domain: bücher.example", []string{"cookie_domain"}},
 		"a domain an origin is not on":                {"domain: shop.example", "domain: shop2.example", []string{"cookie_domain"}},
 		"an answer to GPC that is none":               {"gpc: ignore", "gpc: maybe", []string{"invalid_value"}},
 		"a button in a corner that is none":           {"reopen_button: bottom-end", "reopen_button: middle", []string{"invalid_value"}},

@@ -111,6 +111,18 @@ func bracketed(host string) string {
 	return host
 }
 
+// ASCIIHost writes a host as it goes over the network and stands in addresses: a name beyond ASCII in its ASCII form
+// (IDNA), in lower case; an address as it is, without brackets.
+func ASCIIHost(host string) (string, error) {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return ip.String(), nil
+	}
+	if !strings.ContainsFunc(host, func(r rune) bool { return r >= 0x80 }) {
+		return strings.ToLower(host), nil
+	}
+	return idna.Lookup.ToASCII(host)
+}
+
 // parseHost gives the ASCII form of a host: a name or, without a wildcard, an address.
 func parseHost(host string, wild bool) (string, error) {
 	if ip, err := netip.ParseAddr(host); err == nil {

@@ -171,7 +171,11 @@ func (v service) build(locales []string) consent.Service {
 
 // options is what the site's script does besides asking.
 func (c *config) options() widget.Options {
-	o := widget.Options{Logo: c.Banner.Logo, CookieDomain: c.Cookie.Domain, IgnoreGPC: c.GPC == "ignore", Reload: c.ReloadOnWithdrawal, Signals: c.Signals,
+	cookies, err := ASCIIHost(c.Cookie.Domain)
+	if err != nil {
+		cookies = c.Cookie.Domain // checkCookieDomain has said so
+	}
+	o := widget.Options{Logo: c.Banner.Logo, CookieDomain: cookies, IgnoreGPC: c.GPC == "ignore", Reload: c.ReloadOnWithdrawal, Signals: c.Signals,
 		Identify: c.Identify, Receipt: c.Banner.Receipt}
 	if c.Banner.ReopenButton != "none" {
 		o.Reopen = widget.Reopen(c.Banner.ReopenButton)

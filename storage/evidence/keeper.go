@@ -45,6 +45,9 @@ type Options struct {
 	// signed before. Default 1.
 	Generation uint32
 
+	// GenerationOf is the one in which an entry of the log of proofs was written; default: Generation.
+	GenerationOf func(seq uint64) uint32
+
 	Proofs       Log
 	Publications Log
 	Published    Published
@@ -85,6 +88,9 @@ func (o *Options) setDefaults() {
 	if o.Generation == 0 {
 		o.Generation = 1
 	}
+	if o.GenerationOf == nil {
+		o.GenerationOf = func(uint64) uint32 { return o.Generation }
+	}
 	if o.Disagrees == nil {
 		o.Disagrees = func(error) {}
 	}
@@ -100,6 +106,7 @@ func (o *Options) setDefaults() {
 var (
 	ErrNotSettled = errors.New("evidence: nothing is sealed before the anchors of the log have been compared with it") // retry
 	ErrNotFound   = errors.New("evidence: not found")
+	ErrRestored   = errors.New("evidence: this proof was recorded before the edge was restored from a backup that did not hold it; its log is no longer here")
 	ErrDisagrees  = errors.New("evidence: the log is not what was signed") // fatal: restore a backup, or consentd repair
 	ErrArchive    = errors.New("evidence: what ClickHouse holds of the log is not what the log says; it has been changed there")
 )

@@ -230,7 +230,7 @@ func anOldBackup(t *testing.T, wipe bool) {
 	if got := status(r, "checkpoint", "consistent"); got == evidence.Refused || got == "" {
 		t.Errorf("the succession is %q:\n%s", got, steps(r))
 	}
-	if _, err := e.Make(t.Context(), evidence.Request{Site: demo, Proofs: []evidence.Recorded{kept}}); !errors.Is(err, evidence.ErrNotInLog) {
+	if _, err := e.Make(t.Context(), evidence.Request{Site: demo, Proofs: []evidence.Recorded{kept}}); !errors.Is(err, evidence.ErrRestored) {
 		t.Errorf("evidence for a proof that was lost: %v", err)
 	}
 

@@ -155,7 +155,7 @@ func (e *edge) record(p *consent.Proof) evidence.Recorded {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	return evidence.Recorded{Proof: p, Seq: r.Seq}
+	return evidence.Recorded{Proof: p, Seq: r.Seq, Generation: e.o.Generation}
 }
 
 func (e *edge) recordMany(n int, w *consent.Published) (all []evidence.Recorded) {

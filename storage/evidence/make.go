@@ -17,6 +17,7 @@ import (
 type Recorded struct {
 	*consent.Proof
 	Seq        uint64
+	Generation uint32 // in which it was recorded
 	Identifier string // plain e-mail or phone, when the server can read it
 }
 
@@ -41,9 +42,12 @@ func (k *Keeper) Make(ctx context.Context, r Request) (*File, error) {
 	}
 	own := r.Proofs[:0:0]
 	for _, p := range r.Proofs {
-		if p.Edge == k.opt.Edge {
+		switch {
+		case p.Edge == k.opt.Edge && p.Generation == k.opt.GenerationOf(p.Seq):
 			own = append(own, p)
-		} else {
+		case p.Edge == k.opt.Edge && r.Subject == "":
+			return nil, fmt.Errorf("proof %s: %w", p.ID, ErrRestored)
+		default: // of another edge, or of a life of this one that is over
 			e.Elsewhere = append(e.Elsewhere, Elsewhere{Edge: p.Edge, ID: p.ID.String()})
 		}
 	}

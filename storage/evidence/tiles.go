@@ -154,11 +154,22 @@ func (s *sealed) fetch(ctx context.Context, t Tile, end uint64, entries [][]byte
 		return err
 	}
 	first := t.N * tileWidth
-	return s.k.opt.Archive.Entries(ctx, s.k.opt.Edge, consent.FirstGeneration, first, end, func(seq uint64, facts []byte) error {
+	take := func(seq uint64, facts []byte) error {
 		i := seq - first
 		if leaf := tlog.RecordHash(facts); seq >= first && seq < end && tlog.Hash(leaves[i*tlog.HashSize:][:tlog.HashSize]) == leaf {
 			entries[i] = append([]byte(nil), facts...)
 		}
 		return nil
-	})
+	}
+	for from := first; from < end; {
+		generation, to := s.k.opt.GenerationOf(from), from+1
+		for to < end && s.k.opt.GenerationOf(to) == generation {
+			to++
+		}
+		if err := s.k.opt.Archive.Entries(ctx, s.k.opt.Edge, generation, from, to, take); err != nil {
+			return err
+		}
+		from = to
+	}
+	return nil
 }

@@ -12,8 +12,9 @@ import (
 // Former is a proof that this edge recorded in an earlier generation and that this ledger does not hold: it was
 // acknowledged after the backup that the ledger was restored from.
 type Former struct {
-	Seq   uint64 // in its own generation
-	Proof *consent.Proof
+	Generation uint32
+	Seq        uint64 // in its generation
+	Proof      *consent.Proof
 }
 
 // Absorb takes what was decided in proofs that lie elsewhere into the states, so that a consent withdrawn after a
@@ -30,9 +31,6 @@ func (l *Ledger) Absorb(ctx context.Context, all []Former) (n int, err error) {
 	}
 	return int(receipt.Seq), nil
 }
-
-// elsewhere marks the seq behind an id whose proof was absorbed: it is one of another generation.
-const elsewhere = 1 << 63
 
 func (s *sequencer) addFormer(r *request) error {
 	n := uint64(0)
@@ -61,7 +59,7 @@ func (s *sequencer) addFormer(r *request) error {
 func (s *sequencer) absorb(f *Former) error {
 	p := f.Proof
 	s.l.raise(p.RecordedAt)
-	rec := idRecord{seq: f.Seq | elsewhere, at: p.RecordedAt, digest: p.Digest()}
+	rec := idRecord{generation: f.Generation, seq: f.Seq, at: p.RecordedAt, digest: p.Digest()}
 	s.open.ids[p.ID] = rec
 	s.ids.add(p.ID)
 	s.key, s.value = formerKey(s.key[:0], p.ID), rec.append(s.value[:0])

@@ -27,14 +27,14 @@ func TestARestoredLedgerTakesOverWhatWasSaidSince(t *testing.T) {
 	r := open(t, Options{Dir: "b", fs: disk, Repair: &Repair{Copy: true}})
 	wantStatus(t, r, 1, consent.StatusGranted)
 	for _, want := range []int{1, 0} {
-		if n, err := r.Absorb(context.Background(), []Former{{Seq: first.Seq, Proof: withdrawn}}); err != nil || n != want {
+		if n, err := r.Absorb(context.Background(), []Former{{Generation: first.Generation, Seq: first.Seq, Proof: withdrawn}}); err != nil || n != want {
 			t.Fatalf("took over %d, %v; want %d", n, err, want)
 		}
 	}
 	for range 2 {
 		wantWithin(t, func() { wantStatus(t, r, 1, consent.StatusWithdrawn) })
 		again, err := r.Append(context.Background(), withdrawn)
-		if err != nil || !again.Replayed || again.Seq != first.Seq || again.At != first.At {
+		if err != nil || !again.Replayed || again.Seq != first.Seq || again.Generation != 1 || again.At != first.At {
 			t.Errorf("a retry: %+v %v, want %+v", again, err, first)
 		}
 		if _, _, err := r.Proof(withdrawn.ID); err != ErrNotFound {

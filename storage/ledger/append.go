@@ -10,9 +10,10 @@ import (
 
 // Receipt says where a proof lies.
 type Receipt struct {
-	At       consent.Millis // when it was first recorded
-	Seq      uint64         // its index in the log
-	Replayed bool           // the id was known with this very content: nothing was written
+	At         consent.Millis // when it was first recorded
+	Generation uint32         // of the log it lies in
+	Seq        uint64         // its index in the log
+	Replayed   bool           // the id was known with this very content: nothing was written
 }
 
 // request is one waiting write. It belongs to the caller until it is queued, then to the sequencer until
@@ -54,7 +55,11 @@ func (l *Ledger) append(ctx context.Context, p *consent.Proof, notes []Note) (Re
 	r.entry = consent.AppendProof(r.entry[:0], p)
 	r.scratch = p.AppendFacts(append(r.scratch[:0], leafPrefix))
 	r.leaf = sha256.Sum256(r.scratch)
-	return l.submit(ctx, r)
+	receipt, err := l.submit(ctx, r)
+	if err == nil && receipt.Generation == 0 {
+		receipt.Generation = l.Generation(consent.StreamProofs, receipt.Seq)
+	}
+	return receipt, err
 }
 
 // leafPrefix separates leaves from nodes (RFC 6962 §2.1).

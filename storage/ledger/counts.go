@@ -60,7 +60,7 @@ func (c *tallies) FinishTable(b []byte) ([]byte, error) {
 func (l *Ledger) count() (sum tally, err error) {
 	levels, err := l.db.SSTables(pebble.WithProperties())
 	if err != nil {
-		return sum, fmt.Errorf("counting what the tables hold: %w", err)
+		return sum, fmt.Errorf("counting what the tables hold: %w", readError(err))
 	}
 	for _, level := range levels {
 		for i := range level {
@@ -78,7 +78,7 @@ func (l *Ledger) count() (sum tally, err error) {
 // checkCount holds the tables against the head.
 func (l *Ledger) checkCount(h head) error {
 	if err := l.db.Flush(); err != nil {
-		return fmt.Errorf("writing what the last run left in its log: %w", err)
+		return fmt.Errorf("writing what the last run left in its log: %w", readError(err))
 	}
 	sum, err := l.count()
 	if err != nil {

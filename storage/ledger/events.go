@@ -32,7 +32,7 @@ func (l *Ledger) events() *pebble.EventListener {
 	return &pebble.EventListener{
 		BackgroundError: l.backgroundError,
 		DataCorruption: func(d pebble.DataCorruptionInfo) {
-			l.damage.found(fmt.Errorf("%s: %w", d.Path, d.Details))
+			l.damage.found(fmt.Errorf("%s: %s", d.Path, corruption(d.Details)))
 		},
 		FlushEnd: func(i pebble.FlushInfo) {
 			if i.Err == nil {
@@ -59,7 +59,7 @@ func (l *Ledger) backgroundError(err error) {
 	l.opt.Log.Error("ledger: a flush or compaction failed", "error", err)
 	switch {
 	case pebble.IsCorruptionError(err):
-		l.damage.found(err)
+		l.damage.found(errors.New(corruption(err)))
 	case errors.Is(err, syscall.ENOSPC) && l.opened.Load():
 	case n >= failingMost:
 		l.fail(fmt.Errorf("%d flushes or compactions in a row failed: %w", n, err))

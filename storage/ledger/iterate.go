@@ -3,6 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -15,7 +16,7 @@ import (
 func (l *Ledger) each(lower, upper []byte, fn func(key, value []byte) error) error {
 	it, err := l.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
-		return fmt.Errorf("reading ledger: %w", err)
+		return readError(err)
 	}
 	return eachOf(it, fn)
 }
@@ -37,7 +38,7 @@ func eachOf(it *pebble.Iterator, fn func(key, value []byte) error) error {
 // closed ends an iterator that found nothing more, and says whether that is true.
 func closed(it *pebble.Iterator) error {
 	if err := errors.Join(it.Error(), it.Close()); err != nil {
-		return fmt.Errorf("reading ledger: %w", err)
+		return readError(err)
 	}
 	return nil
 }
@@ -50,7 +51,7 @@ func (l *Ledger) ends(lower, upper []byte) (first, last []byte, err error) {
 	}{{&first, (*pebble.Iterator).First}, {&last, (*pebble.Iterator).Last}} {
 		it, err := l.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 		if err != nil {
-			return nil, nil, fmt.Errorf("reading ledger: %w", err)
+			return nil, nil, readError(err)
 		}
 		if end.seek(it) {
 			*end.key = append([]byte(nil), it.Key()...)
@@ -60,4 +61,17 @@ func (l *Ledger) ends(lower, upper []byte) (first, last []byte, err error) {
 		}
 	}
 	return first, last, nil
+}
+
+// readError says that something could not be read: because it is damaged, or because the disk does not give it.
+func readError(err error) error {
+	if pebble.IsCorruptionError(err) {
+		return fmt.Errorf("%w: %s", ErrDamaged, corruption(err))
+	}
+	return fmt.Errorf("reading ledger: %w", err)
+}
+
+// corruption is the text of Pebble's error without the line of what it carries for its own use.
+func corruption(err error) string {
+	return strings.TrimSuffix(err.Error(), "\n<corruption detail carrier>")
 }

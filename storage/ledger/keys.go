@@ -20,7 +20,7 @@ import (
 //	'e' stream 1 │ seq 8             consent binary              entry: proof, prompt or publication
 //	'u' chunk 8                      8 KiB                       filter of the subjects of 4,096 proofs, see subjects.go
 //	'i' proof id 16                  seq 8 │ at 8 │ digest 16    idempotency, and a proof's place by its id
-//	'f' proof id 16                  seq 8 │ at 8 │ digest 16    the same of what was absorbed, see absorb.go
+//	'f' proof id 16                  the same │ generation 4     the same of what was absorbed, see absorb.go
 //	'p' day 4 │ prompt id 16         (empty)                     prompts seen, by UTC day
 //	's' site │ 0x00 │ subject 16     consent binary              current state of a subject, merged
 //	't' level 1 │ n 8                up to 256 × 32              tile of the log of proofs, see tree.go
@@ -119,26 +119,37 @@ func asideKey(s consent.Stream, seq uint64) []byte {
 
 // idRecord is the value behind a proof id.
 type idRecord struct {
-	seq    uint64
-	at     consent.Millis
-	digest [16]byte
+	seq        uint64
+	at         consent.Millis
+	digest     [16]byte
+	generation uint32 // of one that was absorbed; 0: the one its seq lies in
 }
 
-const idRecordSize = 8 + 8 + 16
+const (
+	idRecordSize     = 8 + 8 + 16
+	formerRecordSize = idRecordSize + 4
+)
 
 func (r idRecord) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, r.seq)
 	b = binary.BigEndian.AppendUint64(b, uint64(r.at))
-	return append(b, r.digest[:]...)
+	b = append(b, r.digest[:]...)
+	if r.generation != 0 {
+		b = binary.BigEndian.AppendUint32(b, r.generation)
+	}
+	return b
 }
 
 func parseIDRecord(b []byte) (r idRecord, err error) {
-	if len(b) != idRecordSize {
+	if len(b) != idRecordSize && len(b) != formerRecordSize {
 		return r, consent.ErrBinary
 	}
 	r.seq = binary.BigEndian.Uint64(b)
 	r.at = consent.Millis(binary.BigEndian.Uint64(b[8:]))
 	copy(r.digest[:], b[16:])
+	if len(b) == formerRecordSize {
+		r.generation = binary.BigEndian.Uint32(b[idRecordSize:])
+	}
 	return r, nil
 }
 

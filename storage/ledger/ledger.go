@@ -212,6 +212,9 @@ func Open(o Options) (*Ledger, error) {
 	}
 	l := newLedger(o, lock)
 	seq, err := l.open()
+	if errors.Is(err, ErrDamaged) {
+		err = fmt.Errorf("%w. This is about %s: restore a backup with consentd restore, or go on with what is there with consentd repair", err, o.Dir)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -284,7 +287,7 @@ func openError(err error) error {
 		return fmt.Errorf("%w: the file that names its list of tables is missing", ErrDamaged)
 	}
 	if pebble.IsCorruptionError(err) {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
+		return fmt.Errorf("%w: %s", ErrDamaged, corruption(err))
 	}
 	return fmt.Errorf("opening ledger: %w", err)
 }

@@ -19,7 +19,7 @@ func (l *Ledger) get(key []byte) ([]byte, error) {
 		return nil, ErrNotFound
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading ledger: %w", err)
+		return nil, readError(err)
 	}
 	defer closer.Close()
 	return append([]byte(nil), v...), nil
@@ -32,7 +32,7 @@ func (l *Ledger) view(key []byte, fn func(v []byte) error) (found bool, err erro
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("reading ledger: %w", err)
+		return false, readError(err)
 	}
 	defer closer.Close()
 	return true, fn(v)
@@ -65,7 +65,7 @@ func (l *Ledger) rawState(dst, key []byte) ([]byte, error) {
 		return dst, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading ledger: %w", err)
+		return nil, readError(err)
 	}
 	l.hot.put(key, v, version)
 	return append(dst, v...), closer.Close()

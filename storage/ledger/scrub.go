@@ -44,7 +44,7 @@ func (l *Ledger) CheckTables(ctx context.Context, pace func(bytes uint64) error)
 			if live, liveErr := l.live(uint64(t.BackingSSTNum)); liveErr != nil {
 				return c, liveErr
 			} else if live {
-				c.Wrong = append(c.Wrong, fmt.Errorf("table %s: %w", name, err))
+				c.Wrong = append(c.Wrong, fmt.Errorf("table %s: %s", name, corruption(err)))
 			}
 		}
 		c.Tables++
@@ -94,7 +94,7 @@ func (l *Ledger) checkSmall() error {
 		return err
 	}
 	if len(c.Wrong) > 0 {
-		return fmt.Errorf("%w: %w", ErrDamaged, errors.Join(c.Wrong...))
+		return fmt.Errorf("%w: %w", ErrDamaged, c.Wrong[0])
 	}
 	return nil
 }

@@ -315,8 +315,8 @@ func (s *sequencer) replay(r *request, known idRecord) error {
 	if known.digest != r.digest {
 		return ErrConflict
 	}
-	r.receipt = Receipt{At: known.at, Seq: known.seq &^ elsewhere, Replayed: true}
-	if known.seq&elsewhere == 0 && known.seq < s.l.durable[consent.StreamProofs].Load() {
+	r.receipt = Receipt{At: known.at, Generation: known.generation, Seq: known.seq, Replayed: true}
+	if known.generation == 0 && known.seq < s.l.durable[consent.StreamProofs].Load() {
 		return errAnswered
 	}
 	return nil // its first write is in flight or in this group: wait with it

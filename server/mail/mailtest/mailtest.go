@@ -36,6 +36,7 @@ type Options struct {
 	STARTTLS       bool // offered; nothing is taken before it
 	User, Password string
 	UTF8           bool // SMTPUTF8 is offered
+	IPv6           bool // it listens on ::1 rather than 127.0.0.1
 
 	// Answer decides on each command: "MAIL" with the sender, "RCPT" with the recipient, "DATA" with the recipient
 	// once the mail has been read, "TAKEN" with the recipient once it is kept, before the client hears of that. nil
@@ -43,7 +44,7 @@ type Options struct {
 	Answer func(command, address string) error
 }
 
-// Refusal is an answer: Refusal(550, 5, 1, 1).
+// Refusal is an answer: Refusal(550, 5, 1, 1); with -1, -1, -1 it has no enhanced code.
 func Refusal(code, a, b, c int) error {
 	return &smtp.SMTPError{Code: code, EnhancedCode: smtp.EnhancedCode{a, b, c}, Message: "the test does not want this"}
 }
@@ -72,7 +73,11 @@ func Start(t testing.TB, o Options) *Server {
 	}))
 	s.smtp.Domain, s.smtp.AllowInsecureAuth, s.smtp.EnableSMTPUTF8 = "mx.test", !o.STARTTLS, o.UTF8
 	s.smtp.ErrorLog = log.New(io.Discard, "", 0)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	host := "127.0.0.1"
+	if o.IPv6 {
+		host = "::1"
+	}
+	ln, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +227,7 @@ func certificate(t testing.TB) (*tls.Config, *x509.CertPool) {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "mx.test"}, DNSNames: []string{"localhost"},
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true,
 		BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
