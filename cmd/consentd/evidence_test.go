@@ -171,7 +171,7 @@ func TestARotatedKeyStandsBesideTheOld(t *testing.T) {
 
 // TestARestoredBackupGoesOnUnderANewOrigin: the whole program, set back to yesterday.
 func TestARestoredBackupGoesOnUnderANewOrigin(t *testing.T) {
-	data, sites := t.TempDir(), siteFile(t, origin)
+	data, sites := filepath.Join(t.TempDir(), "data"), siteFile(t, origin)
 	noEngine := []string{"--engine-lib", filepath.Join(data, "none")}
 	p, edge := serve(t, data, sites, noEngine...)
 	admin := strings.TrimPrefix(p.says(t, `admin=(\S+)`), "http://")
@@ -194,12 +194,7 @@ func TestARestoredBackupGoesOnUnderANewOrigin(t *testing.T) {
 	}
 	given := file(edge, lost, "given.json")
 	p.end(t)
-	if err := os.RemoveAll(filepath.Join(data, "ledger")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Rename(strings.TrimSpace(backup), filepath.Join(data, "ledger")); err != nil {
-		t.Fatal(err)
-	}
+	mustRestore(t, "--data", data, "--replace", strings.TrimSpace(backup))
 	p, edge = serve(t, data, sites, noEngine...)
 	p.says(t, `new_origin=consentd/e1/proofs/(2)`)
 	later := file(edge, asserted(t, edge, token, "later"), "later.json")

@@ -77,8 +77,8 @@ func readResend(stream, from string) (streams []consent.Stream, first *uint64, e
 
 type resendCmd struct {
 	adminFlags
-	Stream string `help:"Only this stream: proofs, prompts or wordings. Default: all." enum:",proofs,prompts,wordings" default:"" placeholder:"NAME"`
-	From   string `help:"Send everything again from this seq on, also what is there. Default: only what is missing." placeholder:"SEQ" xor:"from"`
+	Stream string `help:"Only this stream: proofs, prompts or wordings." unset:"all" enum:",proofs,prompts,wordings" default:"" placeholder:"NAME"`
+	From   string `help:"Send everything again from this seq on, also what is there." unset:"only what is missing" placeholder:"SEQ" xor:"from"`
 	All    bool   `help:"Send everything again that the ledger holds, also what is there." xor:"from"`
 }
 

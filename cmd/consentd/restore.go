@@ -239,7 +239,7 @@ func (r *restoring) ledger(ctx context.Context) (err error) {
 		return err
 	}
 	r.say("log: holds what was signed (%d checkpoints)", checked)
-	for _, step := range []func(context.Context, *ledger.Ledger) error{r.eraseAgain, r.absorb, r.supersede} {
+	for _, step := range []func(context.Context, *ledger.Ledger) error{r.carryCheckpoints, r.eraseAgain, r.absorb, r.supersede} {
 		if err := step(ctx, l); err != nil {
 			return err
 		}
@@ -273,20 +273,9 @@ func generationNear(d dataFlags) (highest uint32) {
 // checkSigned holds the logs of a ledger against the checkpoints beside it and in it, signed by keys that are there.
 // What was signed in the generation whole has to be in it; of others, which were lost in part, what is left.
 func checkSigned(ctx context.Context, l *ledger.Ledger, d dataFlags, whole uint32) (checked int, err error) {
-	keys, err := keyfile.At(d.logKeys())
-	if err != nil {
+	verifiers, err := verifiersOf(d, l.Edge())
+	if err != nil || len(verifiers) == 0 { // nothing was ever signed
 		return 0, err
-	}
-	if names, err := keys.Names(); err != nil || len(names) == 0 { // nothing was ever signed
-		return 0, ignoreMissing(err)
-	}
-	signers, _, err := logSigners(d.logKeys(), l.Edge())
-	if err != nil {
-		return 0, err
-	}
-	var verifiers []evidence.Key
-	for _, s := range signers {
-		verifiers = append(verifiers, s.Key)
 	}
 	for name, stream := range map[string]consent.Stream{"proofs": consent.StreamProofs, "published": consent.StreamWordings} {
 		for _, anchor := range []evidence.Anchor{evidence.Directory{Path: d.logs()}, l} {
@@ -319,6 +308,62 @@ func checkSigned(ctx context.Context, l *ledger.Ledger, d dataFlags, whole uint3
 		}
 	}
 	return checked, nil
+}
+
+// verifiersOf are the keys that the log of an edge was signed with; none are made.
+func verifiersOf(d dataFlags, edge string) (all []evidence.Key, err error) {
+	keys, err := keyfile.At(d.logKeys())
+	if err != nil {
+		return nil, err
+	}
+	if names, err := keys.Names(); err != nil || len(names) == 0 {
+		return nil, ignoreMissing(err)
+	}
+	signers, _, err := logSigners(d.logKeys(), edge)
+	for _, s := range signers {
+		all = append(all, s.Key)
+	}
+	return all, err
+}
+
+// carryCheckpoints brings over what the replaced directory signed after the backup: the new generation says what it went
+// on from, and nobody can tell the signed entries that are lost from ones that never were otherwise.
+func (r *restoring) carryCheckpoints(context.Context, *ledger.Ledger) error {
+	verifiers, err := verifiersOf(r.new, r.manifest.Edge)
+	if err != nil || len(verifiers) == 0 {
+		return err
+	}
+	files, _ := filepath.Glob(filepath.Join(r.old.logs(), "*.checkpoint")) // the pattern is good
+	for _, from := range files {
+		note, err := os.ReadFile(from)
+		if err != nil {
+			r.warn("reading what was signed after the backup: %v", err)
+			continue
+		}
+		c, err := evidence.OpenCheckpoint(note, verifiers...)
+		if err != nil {
+			r.warn("%s is not signed by a key in the backup (%v): passed over", from, err)
+			continue
+		}
+		to := filepath.Join(r.new.logs(), filepath.Base(from))
+		if was, err := os.ReadFile(to); err == nil && !signedLater(c, note, was, verifiers) {
+			continue
+		}
+		if err := os.MkdirAll(r.new.logs(), 0o700); err != nil {
+			return err
+		}
+		if err := os.WriteFile(to, note, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// signedLater reports whether c, whose note is given, was signed after another.
+func signedLater(c *evidence.Checkpoint, note, other []byte, verifiers []evidence.Key) bool {
+	o, err := evidence.OpenCheckpoint(other, verifiers...)
+	g, than := evidence.GenerationOf(note), evidence.GenerationOf(other)
+	return err != nil || g > than || g == than && c.Size > o.Size
 }
 
 func ignoreMissing(err error) error {
