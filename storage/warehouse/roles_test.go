@@ -35,7 +35,7 @@ func made(t *testing.T, r role) (all []string) {
 func TestReplicasShareTheirTables(t *testing.T) {
 	const path = "('/clickhouse/tables/{shard}/{database}/{table}', '{replica}'"
 	engines := map[string]string{"checkpoints_local": "ReplacingMergeTree" + path + ", sealed_at)", "edges_local": "ReplacingMergeTree" + path + ", version)"}
-	for _, table := range []string{"consent_facts", "consent_personal", "prompts", "publications", "consent_repeats", "prompt_repeats", "consent_late", "logs", "erasures"} {
+	for _, table := range []string{"consent_facts", "consent_personal", "prompts", "publications", "consent_repeats", "prompt_repeats", "consent_late", "logs", "erasures", "erased_subjects"} {
 		engines[table+localSuffix] = "ReplacingMergeTree" + path + ")"
 	}
 	for _, table := range []string{"wordings"} {
