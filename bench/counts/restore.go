@@ -33,7 +33,7 @@ func (s *scene) restore(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := host.Start(ctx); err != nil {
+	if err := host.Start(ctx, "--edge", "host"); err != nil { // a name of its own: it ships nothing
 		return err
 	}
 	defer func() { err = errors.Join(err, host.Stop()) }()

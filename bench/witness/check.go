@@ -2,6 +2,7 @@ package witness
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -85,8 +86,12 @@ func (w *Witness) NoteReads(f *Finding) {
 // CheckDense holds the acknowledged seqs to be all there are, from 0 without a gap. Choices in doubt that are recorded and
 // were not resolved would be gaps.
 func (w *Witness) CheckDense(f *Finding) {
+	held := map[uint64]bool{}
+	for place := range w.seqs {
+		held[place.Seq] = true
+	}
 	for seq := range w.Next() {
-		if _, ok := w.seqs[seq]; !ok {
+		if !held[seq] {
 			f.changed("seq %d was given to nobody", seq)
 		}
 	}
@@ -178,7 +183,7 @@ func (w *Witness) checkDevice(f *Finding, device uuid.UUID, got map[string]decis
 	for i, purpose := range w.Shown.Purposes {
 		d, ok := got[purpose]
 		at := slices.IndexFunc(said, func(ch *Choice) bool { return ch.ID == d.Proof })
-		last := said[len(said)-1]
+		last := slices.MaxFunc(said, func(a, b *Choice) int { return cmp.Or(cmp.Compare(a.Generation, b.Generation), cmp.Compare(a.Seq, b.Seq)) }) // answers may have crossed
 		switch {
 		case !ok || d.Status == "unknown":
 			f.missing("device %s was promised seq %d and is unknown", device, last.Seq)

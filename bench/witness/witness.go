@@ -38,11 +38,17 @@ import (
 	"github.com/google/uuid"
 )
 
-// Choice is one choice a visitor made. Seq counts once it was acknowledged.
+// Place is where a choice stands in the log of its edge.
+type Place struct {
+	Generation uint32
+	Seq        uint64
+}
+
+// Choice is one choice a visitor made. Its Place counts once it was acknowledged.
 type Choice struct {
 	ID, Device uuid.UUID
 	Granted    []bool // by purpose, in the order of the wording's
-	Seq        uint64
+	Place
 	Body       [sha256.Size]byte // of the answer to GET proofs/{id}; zero: not asked yet
 }
 
@@ -56,7 +62,7 @@ type Witness struct {
 	devices map[uuid.UUID][]*Choice // oldest first
 	doubt   []*Choice               // sent, and not answered: the program may have recorded them
 	wrong   []string                // seqs acknowledged twice, wrong answers while something failed
-	seqs    map[uint64]uuid.UUID
+	seqs    map[Place]uuid.UUID
 	log     *logState // as Seal saw it; nil: not noted
 }
 
@@ -70,7 +76,7 @@ func New(ctx context.Context, c *rig.Consentd) (*Witness, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Witness{Shown: shown, Token: token, devices: map[uuid.UUID][]*Choice{}, seqs: map[uint64]uuid.UUID{}}, nil
+	return &Witness{Shown: shown, Token: token, devices: map[uuid.UUID][]*Choice{}, seqs: map[Place]uuid.UUID{}}, nil
 }
 
 // Renew has the program issue a token where there is none yet.
@@ -86,12 +92,12 @@ func (w *Witness) Clone() *Witness {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	c := &Witness{Shown: w.Shown, Token: w.Token, choices: slices.Clone(w.choices), doubt: slices.Clone(w.doubt),
-		devices: make(map[uuid.UUID][]*Choice, len(w.devices)), seqs: make(map[uint64]uuid.UUID, len(w.seqs)), log: w.log}
+		devices: make(map[uuid.UUID][]*Choice, len(w.devices)), seqs: make(map[Place]uuid.UUID, len(w.seqs)), log: w.log}
 	for d, all := range w.devices {
 		c.devices[d] = slices.Clip(all)
 	}
-	for seq, id := range w.seqs {
-		c.seqs[seq] = id
+	for place, id := range w.seqs {
+		c.seqs[place] = id
 	}
 	return c
 }
@@ -103,12 +109,18 @@ func (w *Witness) Len() int {
 	return len(w.choices)
 }
 
-// Next is the seq after the last acknowledged one.
+// Next is the seq after the last acknowledged one of the generation that is being written.
 func (w *Witness) Next() (next uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for seq := range w.seqs {
-		next = max(next, seq+1)
+	var generation uint32
+	for place := range w.seqs {
+		if place.Generation > generation {
+			generation, next = place.Generation, 0
+		}
+		if place.Generation == generation {
+			next = max(next, place.Seq+1)
+		}
 	}
 	return next
 }
@@ -253,13 +265,14 @@ func (w *Witness) send(ctx context.Context, h *http.Client, c *rig.Consentd, ch 
 		return resp.StatusCode, fmt.Errorf("witness: a choice is answered with %s: %s", resp.Status, body)
 	}
 	var answer struct {
-		ID  uuid.UUID
-		Seq *uint64
+		ID         uuid.UUID
+		Generation uint32
+		Seq        *uint64
 	}
 	if err := json.Unmarshal(body, &answer); err != nil || answer.ID != ch.ID || answer.Seq == nil {
 		return 0, fmt.Errorf("witness: choice %s is answered with %s", ch.ID, body)
 	}
-	ch.Seq = *answer.Seq
+	ch.Place = Place{answer.Generation, *answer.Seq}
 	w.acknowledge(ch)
 	return resp.StatusCode, nil
 }
@@ -274,12 +287,12 @@ func (w *Witness) inDoubt(ch *Choice, err error) error {
 func (w *Witness) acknowledge(ch *Choice) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if other, taken := w.seqs[ch.Seq]; taken && other == ch.ID {
+	if other, taken := w.seqs[ch.Place]; taken && other == ch.ID {
 		return // sent again
 	} else if taken {
-		w.wrong = append(w.wrong, fmt.Sprintf("seq %d was given to %s and again to %s", ch.Seq, other, ch.ID))
+		w.wrong = append(w.wrong, fmt.Sprintf("seq %d of generation %d was given to %s and again to %s", ch.Seq, ch.Generation, other, ch.ID))
 	}
-	w.seqs[ch.Seq] = ch.ID
+	w.seqs[ch.Place] = ch.ID
 	w.choices = append(w.choices, ch)
 	w.devices[ch.Device] = append(w.devices[ch.Device], ch)
 }

@@ -295,7 +295,7 @@ func (s *sequencer) addProof(r *request) error {
 		return s.replay(r, known)
 	}
 	seq := s.place(r, consent.StreamProofs)
-	r.receipt = Receipt{At: r.proof.RecordedAt, Seq: seq}
+	r.receipt = Receipt{At: r.proof.RecordedAt, Generation: s.l.current().Number, Seq: seq}
 	rec := idRecord{seq: seq, at: r.proof.RecordedAt, digest: r.digest}
 	s.open.ids[r.proof.ID] = rec
 	s.ids.add(r.proof.ID)
@@ -316,6 +316,9 @@ func (s *sequencer) replay(r *request, known idRecord) error {
 		return ErrConflict
 	}
 	r.receipt = Receipt{At: known.at, Generation: known.generation, Seq: known.seq, Replayed: true}
+	if known.generation == 0 {
+		r.receipt.Generation = s.l.Generation(consent.StreamProofs, known.seq)
+	}
 	if known.generation == 0 && known.seq < s.l.durable[consent.StreamProofs].Load() {
 		return errAnswered
 	}
