@@ -183,7 +183,9 @@ func (w *Witness) checkDevice(f *Finding, device uuid.UUID, got map[string]decis
 	for i, purpose := range w.Shown.Purposes {
 		d, ok := got[purpose]
 		at := slices.IndexFunc(said, func(ch *Choice) bool { return ch.ID == d.Proof })
-		last := slices.MaxFunc(said, func(a, b *Choice) int { return cmp.Or(cmp.Compare(a.Generation, b.Generation), cmp.Compare(a.Seq, b.Seq)) }) // answers may have crossed
+		last := slices.MaxFunc(said, func(a, b *Choice) int {
+			return cmp.Or(cmp.Compare(a.Generation, b.Generation), cmp.Compare(a.Seq, b.Seq))
+		}) // answers may have crossed
 		switch {
 		case !ok || d.Status == "unknown":
 			f.missing("device %s was promised seq %d and is unknown", device, last.Seq)

@@ -49,7 +49,7 @@ type Choice struct {
 	ID, Device uuid.UUID
 	Granted    []bool // by purpose, in the order of the wording's
 	Place
-	Body       [sha256.Size]byte // of the answer to GET proofs/{id}; zero: not asked yet
+	Body [sha256.Size]byte // of the answer to GET proofs/{id}; zero: not asked yet
 }
 
 // Witness is safe for concurrent use, except that Check must not run beside Post.

@@ -358,3 +358,79 @@ func TestARepairedLedgerBeginsAGeneration(t *testing.T) {
 		t.Errorf("after a restart: %+v", l.Generations())
 	}
 }
+
+// TestATableThatDropsOutIsMissed: a list of files that is cut off at its end opens without the last of them.
+func TestATableThatDropsOutIsMissed(t *testing.T) {
+	w := recorded(t, 300, false)
+	mem := w.clone()
+	l := open(t, Options{Dir: "data", fs: mem}) // what lay in write-ahead logs is in tables from now on
+	for range 2 {
+		w.acked = append(w.acked, proof(l, len(w.acked), consent.MethodCustom, true))
+		mustAppend(t, l, w.acked[len(w.acked)-1])
+		if err := l.db.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.acked = append(w.acked, proof(l, len(w.acked), consent.MethodCustom, true))
+	mustAppend(t, l, w.acked[len(w.acked)-1])
+	w.disk = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1))})
+	names, err := w.disk.List("data")
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest := slices.MaxFunc(names, func(a, b string) int { return strings.Compare(manifestNumber(a), manifestNumber(b)) })
+	logs := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !strings.HasSuffix(name, ".log") })
+	for _, name := range slices.Sorted(slices.Values(logs))[:len(logs)-1] { // flushed, and kept to be written over
+		if err := w.disk.Remove("data/" + name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	content := contentOf(w.disk, "data/"+manifest)
+	counted := 0
+	for cut := len(content) - 1; cut > 0; cut -= 3 {
+		disk := w.clone()
+		f, err := disk.Create("data/"+manifest, vfs.WriteCategoryUnspecified)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = f.Write(content[:cut])
+		if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		l, err := openWithin(t, Options{Dir: "data", fs: disk})
+		if err != nil {
+			counted++
+			continue
+		}
+		if lost := lostOf(t, l, w.acked); lost > 0 {
+			t.Errorf("%s cut off at %d of %d: %d of %d lost, and not a word", manifest, cut, len(content), lost, len(w.acked))
+		}
+		l.Close()
+	}
+	if counted == 0 {
+		t.Error("no cut made a table drop out: the test shows nothing")
+	}
+}
+
+// manifestNumber orders lists of files, and puts everything else before them.
+func manifestNumber(name string) string {
+	if !strings.HasPrefix(name, "MANIFEST-") {
+		return ""
+	}
+	return name
+}
+
+// TestAnIDThatLeadsElsewhereIsDamage, not somebody else's proof.
+func TestAnIDThatLeadsElsewhereIsDamage(t *testing.T) {
+	l := open(t, Options{})
+	mine, other := proof(l, 1, consent.MethodCustom, true), proof(l, 2, consent.MethodCustom, true)
+	mustAppend(t, l, mine)
+	r := mustAppend(t, l, other)
+	wrong := idRecord{seq: r.Seq, at: mine.RecordedAt, digest: mine.Digest()}
+	if err := l.write(idKey(nil, mine.ID), wrong.append(nil)); err != nil {
+		t.Fatal(err)
+	}
+	if p, _, err := l.Proof(mine.ID); !errors.Is(err, ErrDamaged) {
+		t.Errorf("it is answered with %+v, %v", p, err)
+	}
+}
