@@ -60,7 +60,7 @@ var soleImporters = map[string]string{
 }
 
 // topLevel is everything the root of the repository may hold besides dot-files (DESIGN §4).
-var topLevel = []string{"cmd", "server", "widget", "storage", "bench", "go.mod", "go.sum", "README.md", "Makefile", "LICENSE", "CHANGELOG.md"}
+var topLevel = []string{"cmd", "server", "widget", "storage", "bench", "go.mod", "go.sum", "README.md", "ARCHITECTURE.md", "Makefile", "LICENSE", "CHANGELOG.md"}
 
 type pkg struct {
 	ImportPath string

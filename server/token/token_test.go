@@ -117,7 +117,7 @@ func TestAGrantThatIsNotIssued(t *testing.T) {
 		{"for all sites and one more", func(g *token.Grant) { g.Sites = []string{"*", "demo"} }, `"*" is no site id`},
 		{"for more sites than fit", func(g *token.Grant) { g.Sites = many }, "with 200 sites it takes"},
 		{"without a scope", func(g *token.Grant) { g.Scopes = nil }, "name its scopes"},
-		{"with a scope there is not", func(g *token.Grant) { g.Scopes = []string{"lookup", "admin"} }, `"admin" is no scope; there are lookup, record, proofs, rates, links`},
+		{"with a scope there is not", func(g *token.Grant) { g.Scopes = []string{"lookup", "write"} }, `"write" is no scope; there are lookup, record, proofs, rates, links`},
 		{"with a life over 400 days", func(g *token.Grant) { g.TTL = 400*24*time.Hour + 1 }, "the longest 400 days"},
 		{"with no life", func(g *token.Grant) { g.TTL = 0 }, "the shortest is 1 s"},
 		{"with a negative life", func(g *token.Grant) { g.TTL = -time.Hour }, "the shortest is 1 s"},
