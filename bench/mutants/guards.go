@@ -133,10 +133,10 @@ var guards = []guard{
 		"./server/keyfile", "TestADirectoryOpenToOthersIsRefused|TestABadFileIsRefusedWithItsReason"},
 
 	// The admin address, and what is kept.
-	{"a page under another name does not reach the admin address", "cmd/consentd/office.go",
+	{"a page under another name does not reach the admin address", "cmd/consentd/admin.go",
 		"if !isLocal(host) && !isDialled(host, r) && ", "if host == \"?\" && ",
 		"./cmd/consentd", "TestTheAdminAddressGoesByItsOwnNamesOnly"},
-	{"what changes or shows persons asks for a token", "cmd/consentd/office.go",
+	{"what changes or shows persons asks for a token", "cmd/consentd/admin.go",
 		"if openToAll(r) {", "if openToAll(r) || true {",
 		"./cmd/consentd", "TestWhatChangesOrShowsPersonsAsksForAToken"},
 	{"another key is noticed", "cmd/consentd/keyring.go",

@@ -9,7 +9,7 @@
 //	config.go   every option, once: flags, environment, file and help come from here
 //	stop.go     signals, and how long a stop may take
 //	running.go  DATA/run.json, and how commands ask the running server
-//	office.go   the admin address: who may enter
+//	admin.go   the admin address: who may enter
 //	help.go     --help shows what every option is when it is not given
 //	node.go     a running consentd: which parts it has, in which order they start and stop
 //	serve.go    consentd serve

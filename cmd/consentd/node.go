@@ -452,10 +452,10 @@ func siteErrors(problems []site.Problem) error {
 // run serves until ctx ends, a listener fails or the ledger does; then it stops: no new requests, those under
 // way finish, what is left ships or waits on disk, parts close.
 func (n *node) run(ctx context.Context) error {
-	front, office := n.server.Load(), n.newOffice()
+	front, admin := n.server.Load(), n.newAdminServer()
 	failed := make(chan error, 2)
 	go func() { failed <- front.Serve(n.public) }()
-	go func() { failed <- office.serve(n.admin) }()
+	go func() { failed <- admin.serve(n.admin) }()
 	err := n.writeRunning()
 	if err == nil {
 		select {
@@ -472,7 +472,7 @@ func (n *node) run(ctx context.Context) error {
 	defer cancel()
 	var left []string
 	inside := make(chan bool, 1)
-	go func() { inside <- office.shutdown(stop) }()
+	go func() { inside <- admin.shutdown(stop) }()
 	switch e := front.Shutdown(stop); {
 	case errors.Is(e, server.ErrStillHandling):
 		left = append(left, "requests under way")

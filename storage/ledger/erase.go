@@ -86,7 +86,7 @@ func (l *Ledger) eraseSome(site string, key consent.SubjectKey, from, end uint64
 	if err != nil || n == 0 {
 		return 0, next, err
 	}
-	return n, next, l.writeApart(b)
+	return n, next, l.writeDirect(b)
 }
 
 // erasedEntry is an entry without its personal part; nil when it is of somebody else.

@@ -15,7 +15,7 @@ import (
 //	'm' "edge"                       name                        the edge this directory belongs to
 //	'm' "head"                       see head.go                 how far the ledger goes, as of the last batch
 //	'm' "trimmed"                    3 × seq 8                   first entry of each stream that is still held
-//	'm' "apart"                      count 8                     writes outside of the batches
+//	'm' "direct"                     count 8                     writes outside of the batches
 //	'm' "generations"                see generation.go           the lives of the streams
 //	'e' stream 1 │ seq 8             consent binary              entry: proof, prompt or publication
 //	'u' chunk 8                      8 KiB                       filter of the subjects of 4,096 proofs, see subjects.go

@@ -42,7 +42,7 @@
 //	read.go       state, proofs and wordings
 //	ship.go       what the drain needs: scan, cursors, rows set aside, trimming
 //	erase.go      a person forgotten; subjects.go, where that person's proofs are
-//	apart.go      writes outside of the batches
+//	direct.go      writes outside of the batches
 //	recover.go    what Open finds on disk, and what has to agree; repair.go for what does not
 //	head.go       what each batch says of the ledger; generation.go, the lives of its streams
 //	watermark.go  how far was acknowledged, beside the store; closed.go, its files after a clean stop
@@ -163,7 +163,7 @@ type Ledger struct {
 	generations []Generation // oldest first; set by recovery
 	tail        *Tail        // nil: all is vouched for; set by recovery
 	watermark   watermark
-	apart       apart
+	direct      direct
 	time        clock
 	latest      atomic.Int64 // consent.Millis: the latest time given out; never falls
 

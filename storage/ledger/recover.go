@@ -98,7 +98,7 @@ func (l *Ledger) recover(f inspected) (*sequencer, error) {
 			return nil, err
 		}
 	}
-	if err := errors.Join(l.checkMeta(), l.readApart()); err != nil {
+	if err := errors.Join(l.checkMeta(), l.readDirect()); err != nil {
 		return nil, err
 	}
 	h, err := l.recoverStreams()
@@ -124,7 +124,7 @@ func (l *Ledger) recover(f inspected) (*sequencer, error) {
 		return nil, err
 	}
 	g := l.current()
-	return s, l.watermark.create(l.opt.fs, l.opt.Dir, mark{generation: g.Number, instance: g.Instance, boot: l.opt.boot, apart: l.apart.count, head: h})
+	return s, l.watermark.create(l.opt.fs, l.opt.Dir, mark{generation: g.Number, instance: g.Instance, boot: l.opt.boot, direct: l.direct.count, head: h})
 }
 
 // initialise makes a directory a ledger.
@@ -223,9 +223,9 @@ func (l *Ledger) checkMark(f *inspected, h head) error {
 			return fmt.Errorf("%w: %d %s were acknowledged, and it ends after %d", ErrDamaged, m.head.next[s], s, h.next[s])
 		}
 	}
-	if h.batch < m.head.batch || l.apart.count < m.apart || h.clock < m.head.clock {
+	if h.batch < m.head.batch || l.direct.count < m.direct || h.clock < m.head.clock {
 		return fmt.Errorf("%w: writes that were acknowledged are missing at its end (%d of %d)", ErrDamaged,
-			m.head.batch+m.apart-h.batch-l.apart.count, m.head.batch+m.apart)
+			m.head.batch+m.direct-h.batch-l.direct.count, m.head.batch+m.direct)
 	}
 	if proofs := consent.StreamProofs; !f.closed && m.boot != l.opt.boot {
 		l.tail = &Tail{First: m.head.next[proofs], End: h.next[proofs]}

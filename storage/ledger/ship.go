@@ -160,7 +160,7 @@ func (l *Ledger) forget(s consent.Stream, seq uint64) error {
 	if err != nil {
 		return err
 	}
-	return l.writeApart(b)
+	return l.writeDirect(b)
 }
 
 // forgetPrompts drops the prompt ids of days that addPrompt no longer asks about.

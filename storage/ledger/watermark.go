@@ -23,7 +23,7 @@ import (
 //
 // It has two slots, written in turn, so that one is always whole:
 //
-//	"cwm1" │ generation 4 │ instance 16 │ boot 16 │ batch 8 │ apart 8 │ clock 8 │ next 3 × 8 │ CRC-32C 4
+//	"cwm1" │ generation 4 │ instance 16 │ boot 16 │ batch 8 │ direct 8 │ clock 8 │ next 3 × 8 │ CRC-32C 4
 //
 // # Why beside the store
 //
@@ -40,7 +40,7 @@ type mark struct {
 	generation uint32
 	instance   uuid.UUID
 	boot       [16]byte // of the machine's run, as Linux names it; zero: not known
-	apart      uint64   // writes outside of batches, see apart.go
+	direct     uint64   // writes outside of batches, see direct.go
 	head       head     // without ids
 }
 
@@ -59,7 +59,7 @@ func (m *mark) append(b []byte) []byte {
 	b = append(b, m.instance[:]...)
 	b = append(b, m.boot[:]...)
 	b = binary.BigEndian.AppendUint64(b, m.head.batch)
-	b = binary.BigEndian.AppendUint64(b, m.apart)
+	b = binary.BigEndian.AppendUint64(b, m.direct)
 	b = binary.BigEndian.AppendUint64(b, uint64(m.head.clock))
 	b = appendSeqs(b, m.head.next)
 	return binary.BigEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
@@ -75,7 +75,7 @@ func parseMark(b []byte) (m mark, ok bool) {
 	copy(m.instance[:], b[8:24])
 	copy(m.boot[:], b[24:40])
 	m.head.batch = binary.BigEndian.Uint64(b[40:])
-	m.apart = binary.BigEndian.Uint64(b[48:])
+	m.direct = binary.BigEndian.Uint64(b[48:])
 	m.head.clock = millisOf(b[56:])
 	m.head.next, _ = parseSeqs(b[64 : 64+8*streams]) // the length is right
 	return m, true
@@ -86,7 +86,7 @@ func (m *mark) later(o *mark) bool {
 	if m.generation != o.generation {
 		return m.generation > o.generation
 	}
-	return m.head.batch+m.apart > o.head.batch+o.apart
+	return m.head.batch+m.direct > o.head.batch+o.direct
 }
 
 // errNoMark: there is no watermark, or none that is whole.

@@ -9,9 +9,9 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// apart is what is written outside of the sequencer's batches: cursors, rows set aside, what is trimmed or erased. It is
+// direct is what is written outside of the sequencer's batches: cursors, rows set aside, what is trimmed or erased. It is
 // counted, in the store and in the watermark, so that a lost one is noticed like a lost batch.
-type apart struct {
+type direct struct {
 	mu    sync.Mutex
 	count uint64
 }
@@ -23,33 +23,33 @@ func (l *Ledger) write(key, value []byte) error {
 	if err := b.Set(key, value, nil); err != nil {
 		return err
 	}
-	return l.writeApart(b)
+	return l.writeDirect(b)
 }
 
-// writeApart makes a batch of its own durable. The caller closes b.
-func (l *Ledger) writeApart(b *pebble.Batch) error {
+// writeDirect makes a batch of its own durable. The caller closes b.
+func (l *Ledger) writeDirect(b *pebble.Batch) error {
 	if err := l.Err(); err != nil {
 		return err
 	}
-	l.apart.mu.Lock()
-	defer l.apart.mu.Unlock()
-	count := l.apart.count + 1
-	if err := b.Set(metaKey("apart"), binary.BigEndian.AppendUint64(nil, count), nil); err != nil {
+	l.direct.mu.Lock()
+	defer l.direct.mu.Unlock()
+	count := l.direct.count + 1
+	if err := b.Set(metaKey("direct"), binary.BigEndian.AppendUint64(nil, count), nil); err != nil {
 		return err
 	}
 	if err := b.Commit(pebble.Sync); err != nil {
 		return err
 	}
-	l.apart.count = count
-	if err := l.watermark.write(func(m *mark) { m.apart = count }); err != nil {
+	l.direct.count = count
+	if err := l.watermark.write(func(m *mark) { m.direct = count }); err != nil {
 		l.fail(err)
 		return l.Err()
 	}
 	return nil
 }
 
-func (l *Ledger) readApart() error {
-	v, err := l.get(metaKey("apart"))
+func (l *Ledger) readDirect() error {
+	v, err := l.get(metaKey("direct"))
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
@@ -57,8 +57,8 @@ func (l *Ledger) readApart() error {
 		err = fmt.Errorf("%w: of %d bytes", ErrDamaged, len(v))
 	}
 	if err != nil {
-		return fmt.Errorf("counting what was written apart: %w", err)
+		return fmt.Errorf("counting what was written directly: %w", err)
 	}
-	l.apart.count = binary.BigEndian.Uint64(v)
+	l.direct.count = binary.BigEndian.Uint64(v)
 	return nil
 }

@@ -15,21 +15,21 @@ import (
 	"github.com/consentd/consentd/server/token"
 )
 
-// office serves the admin address. Who may enter is decided here for every route, those of later too:
+// adminServer serves the admin address. Who may enter is decided here for every route, those of later too:
 //
 //   - The Host header names this machine, the address that was dialled, or a name from --admin-hosts: a page in a
 //     browser cannot come in under a name of its own (DNS rebinding).
 //   - Another site's page is refused (Sec-Fetch-Site, Origin).
 //   - What is not on the list of open routes asks for a token of scope admin. Everything that changes something or
 //     shows persons is closed that way, without being named.
-type office struct {
+type adminServer struct {
 	http  *http.Server
 	inner http.Handler
 	busy  sync.RWMutex // held for reading by each request; for writing, for good, once none may begin
 }
 
-// newOffice puts the routes of the server and those of this package behind one door.
-func (n *node) newOffice() *office {
+// newAdminServer puts the routes of the server and those of this package behind one door.
+func (n *node) newAdminServer() *adminServer {
 	mux := http.NewServeMux()
 	mux.Handle("/", n.server.Load().Admin())
 	n.mailRoutes(mux)
@@ -40,7 +40,7 @@ func (n *node) newOffice() *office {
 	mux.HandleFunc("POST /resend", n.resendHandler)
 	closed := n.withToken(patient(mux))
 	own := hostOf(n.flags.Admin)
-	o := &office{inner: hostKnown(append(slices.Clone(n.flags.AdminHosts), own), http.NewCrossOriginProtection().Handler(
+	o := &adminServer{inner: hostKnown(append(slices.Clone(n.flags.AdminHosts), own), http.NewCrossOriginProtection().Handler(
 		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if openToAll(r) {
 				mux.ServeHTTP(w, r)
@@ -55,7 +55,7 @@ func (n *node) newOffice() *office {
 	return o
 }
 
-func (o *office) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (o *adminServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !o.busy.TryRLock() {
 		http.Error(w, "the server is stopping", http.StatusServiceUnavailable)
 		return
@@ -65,7 +65,7 @@ func (o *office) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // serve answers until shutdown, then returns nil.
-func (o *office) serve(ln net.Listener) error {
+func (o *adminServer) serve(ln net.Listener) error {
 	if err := o.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("the admin address: %w", err)
 	}
@@ -74,7 +74,7 @@ func (o *office) serve(ln net.Listener) error {
 
 // shutdown ends every connection and with it the context of each request, waits until ctx ends for the handlers to
 // notice, and says whether all have.
-func (o *office) shutdown(ctx context.Context) (ended bool) {
+func (o *adminServer) shutdown(ctx context.Context) (ended bool) {
 	o.http.Close()
 	none := make(chan struct{})
 	go func() { o.busy.Lock(); close(none) }()
