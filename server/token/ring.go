@@ -283,7 +283,7 @@ func (r *Ring) readKeys() (map[string]key, error) {
 	for n, seed := range seeds {
 		k := newKey(n, seed)
 		if twin, ok := keys[k.id]; ok {
-			return nil, fmt.Errorf("reading token keys: numbers %d and %d are the same key; remove one", min(n, twin.number), max(n, twin.number))
+			return nil, fmt.Errorf("reading token keys in %s: numbers %d and %d are the same key; remove one", r.keys.Path(), min(n, twin.number), max(n, twin.number))
 		}
 		keys[k.id] = k
 	}

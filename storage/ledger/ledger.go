@@ -67,6 +67,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -109,9 +110,10 @@ type Options struct {
 	Metrics prometheus.Registerer // nil: no metrics
 	Repair  *Repair               // go on in a new generation, whatever is missing at the end; nil: refuse
 
-	boot   [16]byte // of this run of the machine; tests alone set another
-	fs     vfs.FS   // tests: a crashable or failing disk
-	noSync bool     // tests: the negative control, which must lose proofs
+	boot     [16]byte // of this run of the machine; tests alone set another
+	fs       vfs.FS   // tests: a crashable or failing disk
+	memTable uint64   // bytes; tests that open many ledgers make do with less
+	noSync   bool     // tests: the negative control, which must lose proofs
 }
 
 func (o *Options) setDefaults() {
@@ -132,6 +134,9 @@ func (o *Options) setDefaults() {
 	}
 	if o.fs == nil {
 		o.fs = vfs.Default
+	}
+	if o.memTable == 0 {
+		o.memTable = 64 << 20
 	}
 	if o.boot == [16]byte{} {
 		o.boot = bootID()
@@ -286,7 +291,7 @@ func openError(err error) error {
 	if errors.Is(err, pebble.ErrDBDoesNotExist) {
 		return fmt.Errorf("%w: the file that names its list of tables is missing", ErrDamaged)
 	}
-	if pebble.IsCorruptionError(err) {
+	if pebble.IsCorruptionError(err) || errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("%w: %s", ErrDamaged, corruption(err))
 	}
 	return fmt.Errorf("opening ledger: %w", err)
@@ -315,7 +320,7 @@ func (l *Ledger) pebbleOptions(cache *pebble.Cache) *pebble.Options {
 		EventListener:               l.events(),
 		BlockPropertyCollectors:     []func() pebble.BlockPropertyCollector{newTallies},
 		FlushDelayDeleteRange:       10 * time.Second, // trimming gives its space back although nothing else is written
-		MemTableSize:                64 << 20,
+		MemTableSize:                l.opt.memTable,
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       4,
 		L0StopWritesThreshold:       24,
