@@ -182,12 +182,19 @@ func (s *Server) unreadable(ctx *fasthttp.RequestCtx, err error) {
 }
 
 // headerReceived: a request with both a length and chunks is how one is smuggled past a proxy that believes the other
-// of the two: nothing more is read from such a connection (RFC 9112 §6.1).
+// of the two, and one with a coding but no length hides where it ends: nothing more is read from such a connection
+// (RFC 9112 §6.1, §6.3).
 func (s *Server) headerReceived(h *fasthttp.RequestHeader) fasthttp.RequestConfig {
-	if h.ContentLength() == chunked && bytes.Contains(append([]byte("\n"), bytes.ToLower(h.RawHeaders())...), []byte("\ncontent-length:")) {
+	switch n := h.ContentLength(); {
+	case n == chunked && names(h, "content-length"), h.IsPost() && n < chunked && names(h, "transfer-encoding"):
 		h.SetConnectionClose()
 	}
 	return fasthttp.RequestConfig{}
+}
+
+// names reports whether a header has a field, given in lower case, as it was sent.
+func names(h *fasthttp.RequestHeader, field string) bool {
+	return bytes.Contains(append([]byte("\n"), bytes.ToLower(h.RawHeaders())...), []byte("\n"+field+":"))
 }
 
 // requestID names a failed request in the answer and in the log.

@@ -42,6 +42,10 @@ func (n *node) newAdminServer() *adminServer {
 	own := hostOf(n.flags.Admin)
 	o := &adminServer{inner: hostKnown(append(slices.Clone(n.flags.AdminHosts), own), http.NewCrossOriginProtection().Handler(
 		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if embedded(r) {
+				http.Error(w, "another site's page may link here, not load from here", http.StatusForbidden)
+				return
+			}
 			if openToAll(r) {
 				mux.ServeHTTP(w, r)
 				return
@@ -89,6 +93,13 @@ func (o *adminServer) shutdown(ctx context.Context) (ended bool) {
 // openRoutes is what needs no token: nothing there changes anything or names a person. A name that ends with / stands
 // for all below it.
 var openRoutes = [...]string{"/healthz", "/readyz", "/metrics", "/preview/", "/mail/preview/", "/debug/pprof/"}
+
+// embedded: a page of another site loads this as a part of itself (Fetch Metadata, Sec-Fetch-Site and -Mode): it could
+// have the server profile itself again and again.
+func embedded(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	return (site == "cross-site" || site == "same-site") && r.Header.Get("Sec-Fetch-Mode") != "navigate"
+}
 
 func openToAll(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -191,7 +192,7 @@ func TestWhatWasSaidAfterABackupStaysSaid(t *testing.T) {
 		t.Fatalf("over a directory that is there: %s %v", errs, err)
 	}
 	said := mustRestore(t, "--data", data, "--replace", path)
-	if !contains(said, "2 proofs that were recorded after the backup", "generation 2") {
+	if !contains(said, "2 proofs that are missing here", "generation 2") {
 		t.Errorf("restore says\n%s", said)
 	}
 	p, edge = serve(t, data, sites)
@@ -265,7 +266,7 @@ func TestAnotherClickHouseIsAskedWhatTheBackupLacks(t *testing.T) {
 	p.end(t)
 
 	second := filepath.Join(t.TempDir(), "second")
-	if said := mustRestore(t, append(args, "--data", second, path)...); !contains(said, "generation 2", "1 proofs that were recorded after") {
+	if said := mustRestore(t, append(args, "--data", second, path)...); !contains(said, "generation 2", "1 proofs that are missing here") {
 		t.Errorf("restore says\n%s", said)
 	}
 	p, edge = serve(t, second, sites, args...)
@@ -276,7 +277,7 @@ func TestAnotherClickHouseIsAskedWhatTheBackupLacks(t *testing.T) {
 	p.end(t)
 
 	third := filepath.Join(t.TempDir(), "third")
-	if said := mustRestore(t, append(args, "--data", third, path)...); !contains(said, "generation 3", "2 proofs that were recorded after") {
+	if said := mustRestore(t, append(args, "--data", third, path)...); !contains(said, "generation 3", "2 proofs that are missing here") {
 		t.Errorf("the second restore says\n%s", said)
 	}
 	p, edge = serve(t, third, sites, args...)
@@ -331,5 +332,96 @@ func TestALedgerThatIsGoneIsNotBegunAnew(t *testing.T) {
 	}
 	if said := startFails(t, data, sites); !contains(said, "consentd restore", "consentd repair") {
 		t.Errorf("serve says: %s", said)
+	}
+}
+
+// TestACopyThatWentItsOwnWayForgetsNoWithdrawal: a directory was set back to an older copy of itself, and recorded while
+// ClickHouse was away, so that two proofs have each place. A repair brings back what only ClickHouse knows.
+func TestACopyThatWentItsOwnWayForgetsNoWithdrawal(t *testing.T) {
+	url, sites := kit.Database(t), siteFile(t, origin)
+	data, copied := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "copy")
+	args := []string{"--clickhouse", url}
+	p, edge := serve(t, data, sites, args...)
+	token := tokenFor(t, data)
+	mustChoose(t, edge, token, "jean")
+	wantRows(t, data, args, "SELECT count() FROM consents", "1")
+	p.end(t)
+	if err := os.CopyFS(copied, os.DirFS(data)); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("chmod", "-R", "go=", copied).CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	p, edge = serve(t, data, sites, args...)
+	if code, body := decide(t, edge, token, uuid.Must(uuid.NewV7()), "jean", "withdraw", false); code != 201 {
+		t.Fatalf("%d %s", code, body)
+	}
+	wantRows(t, data, args, "SELECT count() FROM consents", "2")
+	p.end(t)
+
+	p, edge = serve(t, copied, sites, "--clickhouse", "clickhouse://127.0.0.1:1/away") // the copy knows of no withdrawal
+	for i := range 3 {
+		mustChoose(t, edge, token, fmt.Sprintf("new-%d", i))
+	}
+	p.end(t)
+	out, errs, err := command(append([]string{"repair", "--data", copied, "--yes"}, args...)...)
+	if err != nil || !contains(out, "1 proofs that are missing here") {
+		t.Fatalf("repair: %s %s %v", out, errs, err)
+	}
+	p, edge = serve(t, copied, sites, args...)
+	wantStanding(t, edge, token, "jean", "withdrawn")
+	wantStanding(t, edge, token, "new-2", "granted")
+	p.end(t)
+}
+
+// TestAClickHouseThatKnowsNothingIsNotTakenForTheRightOne, and what the replaced ledger has is brought back all the same.
+func TestAClickHouseThatKnowsNothingIsNotTakenForTheRightOne(t *testing.T) {
+	sites, data := siteFile(t, origin), filepath.Join(t.TempDir(), "data")
+	args := []string{"--clickhouse", kit.Database(t)}
+	p, edge := serve(t, data, sites, args...)
+	token := tokenFor(t, data)
+	mustChoose(t, edge, token, "jean")
+	wantRows(t, data, args, "SELECT count() FROM consents", "1")
+	path := mustBackup(t, data)
+	if code, body := decide(t, edge, token, uuid.Must(uuid.NewV7()), "jean", "withdraw", false); code != 201 {
+		t.Fatalf("%d %s", code, body)
+	}
+	p.end(t)
+	empty := []string{"--clickhouse", kit.Database(t)}
+	_, errs, err := command(append([]string{"restore", "--data", data, "--replace", path}, empty...)...)
+	if err == nil || !contains(err.Error(), "has none of the 1 proofs", "--clickhouse-lost") {
+		t.Fatalf("an empty ClickHouse: %s %v", errs, err)
+	}
+	mustRestore(t, append([]string{"--data", data, "--replace", "--clickhouse-lost", path}, empty...)...)
+	p, edge = serve(t, data, sites, empty...)
+	wantStanding(t, edge, token, "jean", "withdrawn")
+	p.end(t)
+}
+
+// TestARestoreThatWasKilledInItsLastStepIsNoNewServer: the directory is not there, and what belongs in its place lies beside.
+func TestARestoreThatWasKilledInItsLastStepIsNoNewServer(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "data.restoring-20261130T000000"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := command("serve", "--data", filepath.Join(dir, "data"), "--sites", t.TempDir(), "--addr", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+	if err == nil || !contains(err.Error(), "a restore was interrupted", "data.restoring-20261130T000000") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestTheCheckpointsBesideTheLedgerAreMissed, when they are gone.
+func TestTheCheckpointsBesideTheLedgerAreMissed(t *testing.T) {
+	data, sites := filepath.Join(t.TempDir(), "data"), siteFile(t, origin)
+	away := []string{"--clickhouse", "clickhouse://127.0.0.1:1/away"}
+	p, edge := serve(t, data, sites, away...)
+	mustChoose(t, edge, tokenFor(t, data), "jean")
+	p.end(t)
+	if err := os.RemoveAll(filepath.Join(data, "log")); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := command(append([]string{"serve", "--data", data, "--sites", sites, "--addr", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, away...)...)
+	if err == nil || !contains(err.Error(), filepath.Join(data, "log"), "consentd repair") {
+		t.Errorf("%v", err)
 	}
 }

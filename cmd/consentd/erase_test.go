@@ -31,7 +31,7 @@ import (
 // openNode runs every part of a consentd, with its own ClickHouse, and serves.
 func openNode(t *testing.T, data, sites string, log io.Writer) *node {
 	t.Helper()
-	f := &nodeFlags{Edge: "e1", Admin: "127.0.0.1:0", TrustedProxies: []string{"127.0.0.0/8"}, EngineMemory: 1024, Cache: 64, Reserve: 1, Snapshots: "off", AccessLog: true}
+	f := &nodeFlags{Edge: "e1", Admin: "127.0.0.1:0", TrustedProxies: []string{"127.0.0.0/8"}, EngineMemory: 1024, Cache: 64, Memory: 256, IdleTimeout: 2 * time.Minute, Reserve: 1, Snapshots: "off", AccessLog: true}
 	f.Data = data
 	n, err := open(t.Context(), f, "127.0.0.1:0", sites, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {

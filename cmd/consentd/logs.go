@@ -30,6 +30,9 @@ func (n *node) openLogs(ctx context.Context) error {
 	if n.warehouse != nil {
 		o.Archive, o.Far = n.warehouse, []evidence.Anchor{n.warehouse}
 	}
+	if err := n.logKept(ctx, o.Generation); err != nil {
+		return err
+	}
 	n.keeper, err = evidence.Open(ctx, o)
 	if errors.Is(err, evidence.ErrDisagrees) {
 		return fmt.Errorf("%w. This is about %s: restore a backup with consentd restore --replace, or go on with what is there with consentd repair", err, n.flags.Data)
@@ -169,5 +172,23 @@ func (c *keysCmd) rotate(s streams) error {
 		return err
 	}
 	fmt.Fprintln(s.err, "a new key signs the logs from the next start on; consentd keys prints it")
+	return nil
+}
+
+// logKept refuses to go on without the checkpoints beside the ledger, when the ledger knows that there were some: they
+// are what shows that it was set back.
+func (n *node) logKept(ctx context.Context, generation uint32) error {
+	name := evidence.EdgeName(n.flags.Edge) + "/proofs"
+	beside, err := evidence.Directory{Path: n.flags.logs()}.Checkpoints(ctx, name)
+	if err != nil || len(beside) > 0 {
+		return err
+	}
+	known, err := n.ledger.Checkpoints(ctx, name)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(known, func(note []byte) bool { return evidence.GenerationOf(note) == generation }) {
+		return fmt.Errorf("%s is missing: it says what was signed, and shows that a ledger was set back. Put it back from a backup, or begin a new generation without it: consentd repair", n.flags.logs())
+	}
 	return nil
 }

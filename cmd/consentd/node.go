@@ -241,6 +241,12 @@ func ignoreClosed(c func() error) func() error {
 }
 
 func (n *node) openLedger() (err error) {
+	if err := noHalfRestore(n.flags.Data); err != nil {
+		return err
+	}
+	if n.flags.Cache < 0 || n.flags.Cache > maxCache {
+		return fmt.Errorf("--cache %d: it is 0 to %d MiB", n.flags.Cache, maxCache)
+	}
 	n.ledger, err = ledger.Open(ledger.Options{Dir: n.flags.ledger(), Edge: n.flags.Edge, Cache: n.flags.Cache << 20,
 		Reserve: n.flags.Reserve << 20, Log: n.log, Metrics: n.registry})
 	if errors.Is(err, ledger.ErrLocked) {

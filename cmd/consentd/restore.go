@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,6 +28,7 @@ type restoreCmd struct {
 	warehouseFlags
 	Backup  string `arg:"" help:"Directory of a backup." type:"path"`
 	Replace bool   `help:"Move a data directory that is there aside, to DATA.replaced-TIME, and put the backup in its place."`
+	Lost    bool   `name:"clickhouse-lost" help:"Go on although the ClickHouse that knew what was recorded after the backup is lost: what was withdrawn or erased since is answered as it was in the backup."`
 }
 
 func (c *restoreCmd) Help() string {
@@ -36,7 +38,7 @@ builds the new directory beside the old one: until its last step nothing is chan
 The ledger goes on in a new generation, so that nothing recorded from now on is taken for what was recorded after the
 backup. What ClickHouse still has of that stays in histories and rates, and where people stand is brought back from it: a
 consent that was withdrawn after the backup stays withdrawn. So name the ClickHouse in use with --clickhouse; of an
-embedded one, that of the replaced directory is asked. Whoever was erased after the backup is erased again. What the
+embedded one, that of the replaced directory is asked, and so is its ledger. Whoever was erased after the backup is erased again. What the
 ledger holds and ClickHouse lacks is sent at the next start.
 
 Example: consentd restore --data /var/lib/consentd --replace /mnt/backups/20261130T020000.000Z`
@@ -154,9 +156,7 @@ func (r *restoring) openElsewhere(ctx context.Context) error {
 	url := r.c.Clickhouse
 	if url == "" {
 		if _, err := os.Stat(filepath.Join(r.old.engine(), "data")); err != nil {
-			if r.manifest.Engine != backup.EngineCopied {
-				r.warn("no ClickHouse was asked what it has that the backup lacks. If there is one, stop here and run this again with --clickhouse: without it, what was withdrawn after %s is answered as granted, and the new generation may have been used before", r.manifest.Taken.Format(time.RFC3339))
-			}
+			r.warn("no ClickHouse was asked what it has that the backup lacks, because %s is not there. If there is one, run this again with --clickhouse: without it, what was withdrawn or erased after %s is answered as it was then, and the new generation may have been used before", r.old.engine(), r.manifest.Taken.Format(time.RFC3339))
 			return nil
 		}
 		fmt.Fprintln(r.s.err, "starting the ClickHouse of the replaced directory, to ask what it has")
@@ -178,6 +178,21 @@ func (r *restoring) openElsewhere(ctx context.Context) error {
 		return fmt.Errorf("asking ClickHouse what it has that the backup lacks: %w. Without its word, what was withdrawn after the backup would be answered as granted", err)
 	}
 	r.elsewhere, r.lives = w, lives
+	return r.knowsUs()
+}
+
+// knowsUs refuses a ClickHouse that knows nothing of an edge that had recorded something: it is another one, or has
+// lost it.
+func (r *restoring) knowsUs() error {
+	n := r.manifest.Next[consent.StreamProofs.String()]
+	if n == 0 || slices.ContainsFunc(r.lives, func(l warehouse.Life) bool { return l.Generation >= r.manifest.Generation && l.Next > 0 }) {
+		return nil
+	}
+	what := fmt.Sprintf("the ClickHouse that was asked has none of the %d proofs that edge %s had recorded when the backup was made: it is another one, or has lost them. What was withdrawn or erased after %s would be answered as it was then", n, r.manifest.Edge, r.manifest.Taken.Format(time.RFC3339))
+	if !r.c.Lost {
+		return fmt.Errorf("%s. Name the right one with --clickhouse; or, if it is lost for good, go on with --clickhouse-lost", what)
+	}
+	r.warn("%s", what)
 	return nil
 }
 
@@ -239,7 +254,7 @@ func (r *restoring) ledger(ctx context.Context) (err error) {
 		return err
 	}
 	r.say("log: holds what was signed (%d checkpoints)", checked)
-	for _, step := range []func(context.Context, *ledger.Ledger) error{r.carryCheckpoints, r.eraseAgain, r.absorb, r.supersede} {
+	for _, step := range []func(context.Context, *ledger.Ledger) error{r.carryCheckpoints, r.eraseAgain, r.absorb, r.absorbReplaced, r.supersede} {
 		if err := step(ctx, l); err != nil {
 			return err
 		}
@@ -501,12 +516,11 @@ func (r *restoring) absorb(ctx context.Context, l *ledger.Ledger) error {
 	}
 	n, newest, erased := 0, consent.Millis(0), 0
 	for _, life := range r.lives {
-		rows := consent.Rows{Edge: l.Edge(), Generation: life.Generation, First: endOf(l, consent.StreamProofs, life.Generation), End: life.Next}
+		rows := consent.Rows{Edge: l.Edge(), Generation: life.Generation, End: life.Next} // all: what the ledger knows is told by its id, not by its place
 		err := r.elsewhere.RecordedIn(ctx, rows, func(all []warehouse.Recorded) error {
 			var former []ledger.Former
 			for i := range all {
 				p := &all[i]
-				newest = max(newest, p.RecordedAt)
 				if p.Erased {
 					erased++
 					continue
@@ -514,7 +528,9 @@ func (r *restoring) absorb(ctx context.Context, l *ledger.Ledger) error {
 				former = append(former, ledger.Former{Generation: p.Generation, Seq: p.Seq, Proof: &p.Proof})
 			}
 			got, err := l.Absorb(ctx, former)
-			n += got
+			if n += got; got > 0 {
+				newest = max(newest, all[len(all)-1].RecordedAt)
+			}
 			if err == nil && r.oldEngine && r.copied != nil {
 				err = sendRecorded(ctx, r.copied, all)
 			}
@@ -525,13 +541,84 @@ func (r *restoring) absorb(ctx context.Context, l *ledger.Ledger) error {
 		}
 	}
 	if newest == 0 {
-		r.say("newer elsewhere: nothing; ClickHouse has no proof that the backup lacks")
+		r.say("newer in ClickHouse: nothing; it has no proof that is missing here")
 		return nil
 	}
-	r.say("newer elsewhere: ClickHouse has %d proofs that were recorded after the backup, the newest at %v. Where these people stand was brought back from them (%d of them are erased); they stay in histories and rates", n+erased, newest, erased)
-	r.say("what was acknowledged after the backup and had not reached ClickHouse is lost")
+	r.say("newer in ClickHouse: %d proofs that are missing here, the newest at %v. Where these people stand was brought back from them; they stay in histories and rates", n, newest)
+	if erased > 0 {
+		r.say("in ClickHouse, %d proofs are of people who were erased", erased)
+	}
 	return nil
 }
+
+// absorbReplaced brings back the same from the ledger of the replaced directory, which also has what had not reached
+// ClickHouse. It is read in a copy: nothing there changes.
+func (r *restoring) absorbReplaced(ctx context.Context, l *ledger.Ledger) (err error) {
+	if _, err := os.Stat(filepath.Join(r.old.ledger(), "acknowledged")); err != nil {
+		if r.occupied {
+			r.warn("the replaced directory has no ledger to ask")
+		}
+		return nil
+	}
+	fmt.Fprintln(r.s.err, "reading the ledger of the replaced directory")
+	copied := filepath.Join(r.new.Data, "replaced")
+	defer func() { err = errors.Join(err, os.RemoveAll(copied)) }()
+	if err := backup.CopyTree(r.old.ledger(), copied); err != nil {
+		return fmt.Errorf("reading the ledger of the replaced directory: %w", err)
+	}
+	old, err := ledger.Open(ledger.Options{Dir: copied, Edge: l.Edge(), Log: quiet, Repair: &ledger.Repair{}})
+	if err != nil {
+		r.warn("the ledger of the replaced directory cannot be read (%v): what it had that had reached no ClickHouse is not known", err)
+		return nil
+	}
+	n, err := r.absorbFrom(ctx, l, old)
+	if err := errors.Join(err, old.Close()); err != nil {
+		return fmt.Errorf("reading the ledger of the replaced directory: %w", err)
+	}
+	r.say("newer in the replaced directory: %d proofs that ClickHouse did not have; where these people stand was brought back from them", n)
+	return nil
+}
+
+// absorbFrom takes over what another ledger holds of its own, and has a ClickHouse keep it.
+func (r *restoring) absorbFrom(ctx context.Context, l, old *ledger.Ledger) (n int, err error) {
+	to := r.elsewhere
+	if to == nil || r.oldEngine {
+		to = r.copied
+	}
+	if to != nil {
+		if err := to.Migrate(ctx); err != nil { // it may be empty
+			return 0, err
+		}
+	}
+	var former []ledger.Former
+	flush := func() error {
+		got, err := l.Absorb(ctx, former)
+		if n += got; err == nil && got > 0 && to != nil {
+			var rows []warehouse.Recorded
+			for _, f := range former {
+				rows = append(rows, warehouse.Recorded{Proof: *f.Proof, Generation: f.Generation, Seq: f.Seq})
+			}
+			err = sendRecorded(ctx, to, rows)
+		}
+		former = former[:0]
+		return err
+	}
+	err = old.Scan(consent.StreamProofs, old.First(consent.StreamProofs), old.Next(consent.StreamProofs), func(seq uint64, raw []byte) error {
+		p, err := consent.ParseProof(raw)
+		if err != nil {
+			return err
+		}
+		former = append(former, ledger.Former{Generation: old.Generation(consent.StreamProofs, seq), Seq: seq, Proof: p})
+		if len(former) < absorbAtOnce {
+			return nil
+		}
+		return flush()
+	})
+	return n, errors.Join(err, flush())
+}
+
+// absorbAtOnce is how many proofs are taken over in one batch.
+const absorbAtOnce = 2000
 
 // endOf is the seq after the last entry of a stream that a ledger has of a generation; 0: it knows nothing of it.
 func endOf(l *ledger.Ledger, stream consent.Stream, generation uint32) uint64 {
@@ -552,7 +639,7 @@ func endOf(l *ledger.Ledger, stream consent.Stream, generation uint32) uint64 {
 func sendRecorded(ctx context.Context, to *warehouse.Warehouse, all []warehouse.Recorded) error {
 	for first := 0; first < len(all); {
 		end := first + 1
-		for end < len(all) && all[end].Seq == all[end-1].Seq+1 {
+		for end < len(all) && all[end].Seq == all[end-1].Seq+1 && all[end].Generation == all[end-1].Generation {
 			end++
 		}
 		proofs := make([]*consent.Proof, 0, end-first)
@@ -610,3 +697,21 @@ func (r *restoring) swap() error {
 	r.say("restored: start it with: consentd serve --data %s", r.old.Data)
 	return nil
 }
+
+// noHalfRestore refuses a data directory that a restore was about to put into place when it was killed: a server that
+// began an empty one there would take itself for the edge.
+func noHalfRestore(data string) error {
+	if _, err := os.Stat(data); !errors.Is(err, fs.ErrNotExist) {
+		return ignoreMissing(err)
+	}
+	for _, left := range []string{".replaced-*", ".restoring-*"} {
+		found, _ := filepath.Glob(strings.TrimSuffix(data, "/") + left) // the pattern is good
+		if len(found) > 0 {
+			return fmt.Errorf("%s is not there, and %s is: a restore was interrupted in its last step. Put one of them into its place (mv), or run consentd restore again; for an empty server, remove or rename them", data, strings.Join(found, ", "))
+		}
+	}
+	return nil
+}
+
+// maxCache is what the library behind the cache of states can address, in MiB.
+const maxCache = 1 << 19

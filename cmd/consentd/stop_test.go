@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -41,6 +42,9 @@ func execute(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{cmd: exec.Command(os.Args[0], args...), exited: make(chan error, 1)}
 	p.ended = make(chan error)
+	if signal.Ignored(syscall.SIGHUP) { // as under nohup: the process would leave it ignored, as it should
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // one that is handled is at its default in the process
+	}
 	p.cmd.Env = append(os.Environ(), asProgram+"=1")
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.err
 	p.cmd.WaitDelay = 10 * time.Second // a browser may hold the pipes

@@ -113,6 +113,7 @@ type Options struct {
 	boot     [16]byte // of this run of the machine; tests alone set another
 	fs       vfs.FS   // tests: a crashable or failing disk
 	memTable uint64   // bytes; tests that open many ledgers make do with less
+	still    bool     // tests: no compactions by themselves; one that runs while Open fails can end the program in Pebble
 	noSync   bool     // tests: the negative control, which must lose proofs
 }
 
@@ -319,6 +320,7 @@ func (l *Ledger) pebbleOptions(cache *pebble.Cache) *pebble.Options {
 		Logger:                      pebbleLogger{l},
 		EventListener:               l.events(),
 		BlockPropertyCollectors:     []func() pebble.BlockPropertyCollector{newTallies},
+		DisableAutomaticCompactions: l.opt.still,
 		FlushDelayDeleteRange:       10 * time.Second, // trimming gives its space back although nothing else is written
 		MemTableSize:                l.opt.memTable,
 		MemTableStopWritesThreshold: 4,

@@ -25,7 +25,7 @@ type written struct {
 func recorded(t testing.TB, proofs int, clean bool) written {
 	t.Helper()
 	mem := vfs.NewCrashableMem()
-	l := open(t, Options{Dir: "data", memTable: 1 << 20, fs: mem})
+	l := open(t, Options{Dir: "data", memTable: 1 << 20, still: true, fs: mem})
 	w := written{acked: make([]*consent.Proof, proofs)}
 	var writers sync.WaitGroup
 	for g := range 8 {
@@ -138,7 +138,7 @@ func openWithFault(t *testing.T, w *written, n *nth) error {
 	t.Helper()
 	disk := w.clone()
 	acked := slices.Clone(w.acked)
-	l, err := openWithin(t, Options{Dir: "data", memTable: 1 << 20, fs: errorfs.Wrap(disk, n)})
+	l, err := openWithin(t, Options{Dir: "data", memTable: 1 << 20, still: true, fs: errorfs.Wrap(disk, n)})
 	if err == nil {
 		for i := range 3 {
 			p := proof(l, i, consent.MethodCustom, true)
@@ -153,7 +153,7 @@ func openWithFault(t *testing.T, w *written, n *nth) error {
 		}
 		l.Close()
 	}
-	again, errAgain := openWithin(t, Options{Dir: "data", memTable: 1 << 20, fs: disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1))})})
+	again, errAgain := openWithin(t, Options{Dir: "data", memTable: 1 << 20, still: true, fs: disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rand.New(rand.NewPCG(1, 1))})})
 	if errAgain != nil {
 		t.Fatalf("%s failed (%v), and without faults: %v", n.hit, err, errAgain)
 	}
@@ -191,7 +191,7 @@ func TestNoReadErrorIsAnEmptyAnswer(t *testing.T) {
 	for name, read := range reads {
 		for at := 1; ; at++ {
 			n := &nth{kinds: faults["reading"]}
-			l, err := openWithin(t, Options{Dir: "data", memTable: 1 << 20, fs: errorfs.Wrap(w.clone(), n), Cache: 1})
+			l, err := openWithin(t, Options{Dir: "data", memTable: 1 << 20, still: true, fs: errorfs.Wrap(w.clone(), n), Cache: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -231,7 +231,7 @@ func TestDamageIsRefusedOrHarmless(t *testing.T) {
 			for how, do := range damages(w.disk, "data/"+name) {
 				disk := w.clone()
 				do(t, disk)
-				l, err := openWithin(t, Options{Dir: "data", memTable: 1 << 20, fs: disk})
+				l, err := openWithin(t, Options{Dir: "data", memTable: 1 << 20, still: true, fs: disk})
 				if err != nil {
 					continue
 				}
@@ -300,12 +300,12 @@ func contentOf(fs vfs.FS, path string) []byte {
 // TestAPowerCutLeavesATailThatIsTold: what the watermark cannot vouch for is bounded and told.
 func TestAPowerCutLeavesATailThatIsTold(t *testing.T) {
 	mem := vfs.NewCrashableMem()
-	l := open(t, Options{Dir: "data", memTable: 1 << 20, fs: mem, boot: [16]byte{1}})
+	l := open(t, Options{Dir: "data", memTable: 1 << 20, still: true, fs: mem, boot: [16]byte{1}})
 	for i := range 10 {
 		mustAppend(t, l, proof(l, i, consent.MethodCustom, true))
 	}
 	disk := mem.CrashClone(vfs.CrashCloneCfg{})
-	l = open(t, Options{Dir: "data", memTable: 1 << 20, fs: disk, boot: [16]byte{2}})
+	l = open(t, Options{Dir: "data", memTable: 1 << 20, still: true, fs: disk, boot: [16]byte{2}})
 	tail := l.Tail()
 	if tail == nil || tail.End != 10 || tail.First > 10 {
 		t.Fatalf("%+v", tail)
@@ -314,7 +314,7 @@ func TestAPowerCutLeavesATailThatIsTold(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	l.Close()
-	if l = open(t, Options{Dir: "data", memTable: 1 << 20, fs: disk, boot: [16]byte{2}}); l.Degraded() != nil {
+	if l = open(t, Options{Dir: "data", memTable: 1 << 20, still: true, fs: disk, boot: [16]byte{2}}); l.Degraded() != nil {
 		t.Errorf("after a clean stop: %v", l.Degraded())
 	}
 }
@@ -338,11 +338,11 @@ func TestARepairedLedgerBeginsAGeneration(t *testing.T) {
 	if logs == 0 {
 		t.Fatal("no write-ahead log")
 	}
-	if _, err := openWithin(t, Options{Dir: "data", memTable: 1 << 20, fs: disk}); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "300 proofs were acknowledged") {
+	if _, err := openWithin(t, Options{Dir: "data", memTable: 1 << 20, still: true, fs: disk}); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "300 proofs were acknowledged") {
 		t.Fatalf("%v, want ErrDamaged", err)
 	}
 	r := &Repair{AtLeast: 5}
-	l := open(t, Options{Dir: "data", memTable: 1 << 20, fs: disk, Repair: r})
+	l := open(t, Options{Dir: "data", memTable: 1 << 20, still: true, fs: disk, Repair: r})
 	next := l.Next(consent.StreamProofs)
 	if next == 0 || next >= 300 || len(r.Words()) == 0 {
 		t.Fatalf("it goes on at %d, and says %q", next, r.Words())
@@ -353,7 +353,7 @@ func TestARepairedLedgerBeginsAGeneration(t *testing.T) {
 	}
 	checkWhole(t, l)
 	l.Close()
-	l = open(t, Options{Dir: "data", memTable: 1 << 20, fs: disk})
+	l = open(t, Options{Dir: "data", memTable: 1 << 20, still: true, fs: disk})
 	if l.Generation(consent.StreamProofs, next) != 5 {
 		t.Errorf("after a restart: %+v", l.Generations())
 	}
@@ -363,7 +363,7 @@ func TestARepairedLedgerBeginsAGeneration(t *testing.T) {
 func TestATableThatDropsOutIsMissed(t *testing.T) {
 	w := recorded(t, 300, false)
 	mem := w.clone()
-	l := open(t, Options{Dir: "data", memTable: 1 << 20, fs: mem}) // what lay in write-ahead logs is in tables from now on
+	l := open(t, Options{Dir: "data", memTable: 1 << 20, still: true, fs: mem}) // what lay in write-ahead logs is in tables from now on
 	for range 2 {
 		w.acked = append(w.acked, proof(l, len(w.acked), consent.MethodCustom, true))
 		mustAppend(t, l, w.acked[len(w.acked)-1])
@@ -397,7 +397,7 @@ func TestATableThatDropsOutIsMissed(t *testing.T) {
 		if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 			t.Fatal(err)
 		}
-		l, err := openWithin(t, Options{Dir: "data", memTable: 1 << 20, fs: disk})
+		l, err := openWithin(t, Options{Dir: "data", memTable: 1 << 20, still: true, fs: disk})
 		if err != nil {
 			counted++
 			continue

@@ -55,11 +55,12 @@ func (w *Warehouse) Lives(ctx context.Context, edge string) (all []Life, err err
 const recordedPage = 20_000
 
 // RecordedIn calls fn with the proofs of r in the order of their seqs, as many at once as one question gives, each
-// place once. Those whose personal part was erased come without it.
+// proof once. Two may have one place: a copy of a ledger was put to work beside it, or after it. Those whose personal part
+// was erased come without it.
 func (w *Warehouse) RecordedIn(ctx context.Context, r consent.Rows, fn func([]Recorded) error) error {
 	const query = `SELECT ` + proofColumns + `, p.kept, ` + personalColumnsOf + `
-		FROM (SELECT * FROM consent_facts` + ofRows + ` LIMIT 1 BY seq) AS f
-		LEFT JOIN (SELECT *, toUInt8(1) AS kept FROM consent_personal` + ofRows + ` LIMIT 1 BY seq) AS p ON f.site = p.site AND f.seq = p.seq
+		FROM (SELECT * FROM consent_facts` + ofRows + ` LIMIT 1 BY seq, id) AS f
+		LEFT JOIN (SELECT *, toUInt8(1) AS kept FROM consent_personal` + ofRows + ` LIMIT 1 BY seq, recorded_at) AS p ON f.site = p.site AND f.seq = p.seq AND f.recorded_at = p.recorded_at
 		ORDER BY f.seq`
 	for first := r.First; first < r.End; first = min(first+recordedPage, r.End) {
 		page := r
