@@ -8,12 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"os"
 )
 
 // A clean stop leaves a list of the store's files, which nothing changes until the next start: what is missing then,

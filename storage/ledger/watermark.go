@@ -128,24 +128,15 @@ func Acknowledged(dir string) (generation uint32, next [streams]uint64, err erro
 
 // create makes the file, whole and on disk, before the first entry is acknowledged.
 func (w *watermark) create(fs vfs.FS, dir string, m mark) (err error) {
-	path := fs.PathJoin(dir, watermarkName)
-	aside := path + ".new"
-	if w.file, err = fs.Create(aside, vfs.WriteCategoryUnspecified); err != nil {
-		return fmt.Errorf("recording what is acknowledged: %w", err)
-	}
 	w.mark = m
 	both := make([]byte, slotStride+markSize)
 	copy(both, m.append(nil))
 	copy(both[slotStride:], m.append(nil))
-	_, err = w.file.WriteAt(both, 0)
-	if err = errors.Join(err, w.file.Sync()); err == nil {
-		err = fs.Rename(aside, path)
-	}
-	if err == nil {
-		err = syncDir(fs, dir)
+	if err = replaceFile(fs, dir, watermarkName, both); err == nil {
+		w.file, err = fs.OpenReadWrite(fs.PathJoin(dir, watermarkName), vfs.WriteCategoryUnspecified)
 	}
 	if err != nil {
-		return fmt.Errorf("recording what is acknowledged: %w", errors.Join(err, w.file.Close()))
+		return fmt.Errorf("recording what is acknowledged: %w", err)
 	}
 	return nil
 }
