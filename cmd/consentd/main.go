@@ -28,6 +28,7 @@
 //	erase.go    consentd erase, and the server's part of it
 //	backup.go   consentd backup, and the server's part of it
 //	restore.go  consentd restore
+//	newer.go    what a backup or a repaired ledger lacks, brought back
 //	replay.go   what is erased again after a restore, and the note of every erasure
 //	repair.go   consentd repair
 //	inspect.go  consentd check --data
