@@ -7,24 +7,15 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/consentd/consentd/bench/rig"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		fmt.Fprintln(os.Stderr, "damage:", err)
-		os.Exit(1)
-	}
-}
+func main() { rig.Main("damage", run) }
 
 // errRed means that damage went unnoticed, or was not answered as promised; the output above says where.
 var errRed = errors.New("damage was passed over in silence, or the program hung, or it refused without saying what")

@@ -7,27 +7,18 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/consentd/consentd/bench/rig"
 	"github.com/consentd/consentd/bench/witness"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
-		fmt.Fprintln(os.Stderr, "faults:", err)
-		os.Exit(1)
-	}
-}
+func main() { rig.Main("faults", run) }
 
 // errRed means that the program did not stand the faults; the output above says where.
 var errRed = errors.New("what was acknowledged was not kept, or the program hung, or it ended without saying why")
