@@ -91,24 +91,44 @@ func describeFile(fs vfs.FS, dir, name string) (closedFile, error) {
 		return c, nil
 	}
 	sum := sha256.New()
-	if _, err := io.Copy(sum, f); err != nil {
-		return c, err
+	n, err := io.Copy(sum, f)
+	if err := shortRead(n, c.Size, err); err != nil {
+		return c, fmt.Errorf("reading %s: %w", name, err)
 	}
 	c.Sum = hex.EncodeToString(sum.Sum(nil))
 	return c, nil
 }
 
+// readFile reads a small file whole. Its end is where the file system says it is, not where a read gave nothing: a
+// failing disk does that too.
+func readFile(fs vfs.FS, dir, name string) ([]byte, error) {
+	f, err := fs.Open(fs.PathJoin(dir, name))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	b, err := io.ReadAll(f)
+	return b, shortRead(int64(len(b)), info.Size(), err)
+}
+
+// shortRead is the error of a file of size bytes that gave n.
+func shortRead(n, size int64, err error) error {
+	if err == nil && n != size {
+		err = fmt.Errorf("%w: it has %d bytes and gave %d", io.ErrUnexpectedEOF, size, n)
+	}
+	return err
+}
+
 // readClosed gives the list of the last stop; found is false when it was not clean, or the list is not whole.
 func readClosed(fs vfs.FS, dir string) (files []closedFile, found bool, err error) {
-	f, err := fs.Open(fs.PathJoin(dir, closedName))
+	text, err := readFile(fs, dir, closedName)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, false, nil
 	}
-	if err != nil {
-		return nil, false, fmt.Errorf("reading the list of the last stop: %w", err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(f)
 	if err != nil {
 		return nil, false, fmt.Errorf("reading the list of the last stop: %w", err)
 	}
@@ -159,7 +179,12 @@ func checkClosed(fs vfs.FS, dir string, listed []closedFile) error {
 
 // removeClosed takes the list away before anything changes.
 func removeClosed(fs vfs.FS, dir string) error {
-	err := fs.Remove(fs.PathJoin(dir, closedName))
+	return removeFile(fs, dir, closedName)
+}
+
+// removeFile removes a small file for good, when there is one.
+func removeFile(fs vfs.FS, dir, name string) error {
+	err := fs.Remove(fs.PathJoin(dir, name))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -167,7 +192,7 @@ func removeClosed(fs vfs.FS, dir string) error {
 		err = syncDir(fs, dir)
 	}
 	if err != nil {
-		return fmt.Errorf("removing the list of the last stop: %w", err)
+		return fmt.Errorf("removing %s: %w", name, err)
 	}
 	return nil
 }

@@ -263,7 +263,7 @@ func (l *Ledger) open() (seq *sequencer, err error) {
 func (l *Ledger) openStore() (*sequencer, error) {
 	f, err := inspect(&l.opt)
 	if err == nil && f.fresh {
-		err = f.clear(&l.opt)
+		err = f.prepare(&l.opt)
 	}
 	if err == nil {
 		err = removeClosed(l.opt.fs, l.opt.Dir)
@@ -382,10 +382,11 @@ func (l *Ledger) Close() error {
 		return l.Err()
 	}
 	l.hot.cache.Reset()
-	if err := l.unlessFatal(l.closeStore); err != nil {
+	err := l.unlessFatal(l.closeStore)
+	if l.Err() != nil { // something of the store may still be at work
 		return err
 	}
-	return l.lock.Close()
+	return errors.Join(err, l.lock.Close())
 }
 
 // unlessFatal runs do, and does not wait for it once the ledger has failed: then it may never return (see

@@ -3,7 +3,7 @@ package ledger
 import (
 	"errors"
 	"fmt"
-	"regexp"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/consentd/consentd/storage/consent"
@@ -53,21 +53,24 @@ func inspect(o *Options) (f inspected, err error) {
 	return f, o.tolerate(err)
 }
 
+// makingName is a file that stands in a directory from before its store is made until there is a watermark.
+const makingName = "making"
+
 // unused reports that nothing was ever acknowledged from a directory: it holds no store, or one whose making was cut
-// short, before the watermark and before any table.
+// short.
 func unused(names []string) bool {
-	for _, name := range names {
-		if name == watermarkName || name == closedName || tableFile.MatchString(name) {
-			return false
-		}
+	if slices.Contains(names, watermarkName) {
+		return false
 	}
-	return true
+	return slices.Contains(names, makingName) || !slices.ContainsFunc(names, storeFile.MatchString) && !slices.Contains(names, closedName)
 }
 
-var tableFile = regexp.MustCompile(`\.(sst|blob)$`)
-
-// clear removes what a start that was cut short has left in a directory that was never used.
-func (f *inspected) clear(o *Options) error {
+// prepare has a directory that was never used say so until it has a watermark, and removes what a start that was cut
+// short has left in it.
+func (f *inspected) prepare(o *Options) error {
+	if err := replaceFile(o.fs, o.Dir, makingName, nil); err != nil {
+		return fmt.Errorf("making a ledger: %w", err)
+	}
 	names, err := o.fs.List(o.Dir)
 	for _, name := range names {
 		if err == nil && storeFile.MatchString(name) {
@@ -124,7 +127,11 @@ func (l *Ledger) recover(f inspected) (*sequencer, error) {
 		return nil, err
 	}
 	g := l.current()
-	return s, l.watermark.create(l.opt.fs, l.opt.Dir, mark{generation: g.Number, instance: g.Instance, boot: l.opt.boot, direct: l.direct.count, head: h})
+	err = l.watermark.create(l.opt.fs, l.opt.Dir, mark{generation: g.Number, instance: g.Instance, boot: l.opt.boot, direct: l.direct.count, head: h})
+	if err == nil {
+		err = removeFile(l.opt.fs, l.opt.Dir, makingName)
+	}
+	return s, err
 }
 
 // initialise makes a directory a ledger.

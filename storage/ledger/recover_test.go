@@ -3,11 +3,13 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -112,10 +114,9 @@ var faults = map[string][]errorfs.OpKind{
 // acknowledged is there, and what is appended afterwards takes no place that was taken. One read error at start once
 // made a full ledger look empty.
 func TestEveryFaultOfAnOpen(t *testing.T) {
-	for _, clean := range []bool{true, false} {
-		w := recorded(t, 300, clean)
+	for what, w := range map[string]written{"stopped cleanly": recorded(t, 300, true), "killed": recorded(t, 300, false), "never used": {disk: vfs.NewCrashableMem()}} {
 		for _, name := range slices.Sorted(maps.Keys(faults)) {
-			t.Run(fmt.Sprintf("%s, stopped cleanly: %v", name, clean), func(t *testing.T) {
+			t.Run(name+", "+what, func(t *testing.T) {
 				refused, at := 0, 1
 				for ; ; at++ {
 					n := &nth{kinds: faults[name], at: at}
@@ -161,6 +162,59 @@ func openWithFault(t *testing.T, w *written, n *nth) error {
 	checkAcked(t, again, acked)
 	checkWhole(t, again)
 	return err
+}
+
+// shortFS ends every file after its first read, as a failing disk may, from when it is told to.
+type shortFS struct {
+	vfs.FS
+	on atomic.Bool
+}
+
+func (s *shortFS) Open(name string, o ...vfs.OpenOption) (vfs.File, error) {
+	f, err := s.FS.Open(name, o...)
+	return &shortFile{File: f, fs: s}, err
+}
+
+type shortFile struct {
+	vfs.File
+	fs   *shortFS
+	read bool
+}
+
+func (f *shortFile) Read(b []byte) (int, error) {
+	if f.fs.on.Load() && f.read {
+		return 0, io.EOF
+	}
+	f.read = true
+	return f.File.Read(b[:min(len(b), 8)])
+}
+
+// TestAShortReadIsNoEnd: files that seem to end early while the ledger stops, or starts, are not taken for what they are,
+// and leave nothing behind that the next start trips over.
+func TestAShortReadIsNoEnd(t *testing.T) {
+	for _, when := range []string{"stop", "start"} {
+		disk := &shortFS{FS: vfs.NewMem()}
+		o := Options{Dir: "data", fs: disk}
+		l := open(t, o)
+		p := proof(l, 1, consent.MethodCustom, true)
+		mustAppend(t, l, p)
+		disk.on.Store(when == "stop")
+		if err := l.Close(); (err != nil) != (when == "stop") {
+			t.Errorf("%s: closing: %v", when, err)
+		}
+		disk.on.Store(when == "start")
+		l, err := openWithin(t, o)
+		if when == "start" && err == nil {
+			t.Error("a start that cannot read its own files goes on")
+		}
+		if err == nil {
+			l.Close()
+		}
+		disk.on.Store(false)
+		l = open(t, o)
+		checkAcked(t, l, []*consent.Proof{p})
+		l.Close()
+	}
 }
 
 // TestNoReadErrorIsAnEmptyAnswer: of a running ledger, each way of reading says that it could not, or is right.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"os"
 	"runtime"
 	"strings"
@@ -94,15 +93,10 @@ var errNoMark = errors.New("the record of what was acknowledged (" + watermarkNa
 
 // readWatermark gives the later of the slots.
 func readWatermark(fs vfs.FS, dir string) (mark, error) {
-	f, err := fs.Open(fs.PathJoin(dir, watermarkName))
+	b, err := readFile(fs, dir, watermarkName)
 	if errors.Is(err, os.ErrNotExist) {
 		return mark{}, errNoMark
 	}
-	if err != nil {
-		return mark{}, fmt.Errorf("reading what was acknowledged: %w", err)
-	}
-	defer f.Close()
-	b, err := io.ReadAll(f)
 	if err != nil {
 		return mark{}, fmt.Errorf("reading what was acknowledged: %w", err)
 	}
