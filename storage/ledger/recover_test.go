@@ -168,25 +168,44 @@ func openWithFault(t *testing.T, w *written, n *nth) error {
 type shortFS struct {
 	vfs.FS
 	on atomic.Bool
+	of string // how the names of the files end
 }
 
 func (s *shortFS) Open(name string, o ...vfs.OpenOption) (vfs.File, error) {
 	f, err := s.FS.Open(name, o...)
-	return &shortFile{File: f, fs: s}, err
+	return &shortFile{File: f, fs: s, name: name}, err
 }
 
 type shortFile struct {
 	vfs.File
 	fs   *shortFS
+	name string
 	read bool
 }
 
 func (f *shortFile) Read(b []byte) (int, error) {
-	if f.fs.on.Load() && f.read {
+	if f.fs.on.Load() && f.read && strings.HasSuffix(f.name, f.fs.of) {
 		return 0, io.EOF
 	}
 	f.read = true
-	return f.File.Read(b[:min(len(b), 8)])
+	return f.File.Read(b[:min(len(b), 300)])
+}
+
+// TestALogThatIsReadShortIsKept: a read error that looks like an end, while a killed ledger is recovered, costs nothing.
+// Pebble once took it for the end of the log, and removed the rest.
+func TestALogThatIsReadShortIsKept(t *testing.T) {
+	w := recorded(t, 300, false)
+	disk := &shortFS{FS: w.clone(), of: ".log"}
+	disk.on.Store(true)
+	o := Options{Dir: "data", memTable: 1 << 20, still: true, fs: disk}
+	if l, err := openWithin(t, o); err == nil {
+		l.Close()
+		t.Error("it goes on with a part of its log")
+	}
+	disk.on.Store(false)
+	l := open(t, o)
+	checkAcked(t, l, w.acked)
+	checkWhole(t, l)
 }
 
 // TestAShortReadIsNoEnd: files that seem to end early while the ledger stops, or starts, are not taken for what they are,

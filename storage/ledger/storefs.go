@@ -1,17 +1,20 @@
 package ledger
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// storeFS is the file system of the store, with two differences. While it is asked to, no file is written over: it is
-// removed, and a new one made. And an error that Pebble has no answer to, of a write-ahead log or of syncing a
+// storeFS is the file system of the store, with three differences. While it is asked to, no file is written over: it is
+// removed, and a new one made. An error that Pebble has no answer to, of a write-ahead log or of syncing a
 // directory, fails the ledger: Pebble panics, on goroutines of its own and with mutexes in a state that ends the program
-// without a word that helps.
+// without a word that helps. And a log or a list of tables that gives nothing more before its end is an error: Pebble
+// takes it for the torn end of a crash, goes on with what it got, and removes the file.
 type storeFS struct {
 	vfs.FS
 	fresh atomic.Int32
@@ -34,6 +37,35 @@ func (f *storeFS) ReuseForWrite(oldname, newname string, category vfs.DiskWriteC
 		return f.guarded(newname, nil, err)
 	}
 	return f.Create(newname, category)
+}
+
+// Open opens a file to be read.
+func (f *storeFS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+	file, err := f.FS.Open(name, opts...)
+	if err != nil || strings.HasSuffix(name, ".sst") { // tables are read by place, and carry sums
+		return file, err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return &wholeFile{File: file, name: f.PathBase(name), size: info.Size()}, nil
+}
+
+// wholeFile is read from its begin to its end, and knows where that is.
+type wholeFile struct {
+	vfs.File
+	name     string
+	at, size int64
+}
+
+func (w *wholeFile) Read(p []byte) (int, error) {
+	n, err := w.File.Read(p)
+	w.at += int64(n)
+	if (err == io.EOF || n == 0 && len(p) > 0 && err == nil) && w.at < w.size {
+		err = fmt.Errorf("reading %s: it has %d bytes and gave %d", w.name, w.size, w.at) // no EOF of any kind: see storeFS
+	}
+	return n, err
 }
 
 // OpenDir gives a directory, to be synced.
