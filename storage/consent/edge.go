@@ -12,12 +12,15 @@ type Claim struct {
 	Instance     uuid.UUID   // of its ledger
 	Generation   uint32      // it writes in
 	Predecessors []uuid.UUID // instances of its earlier generations, whose name it may take over
+	Session      uuid.UUID   // of the running process: a copy of a ledger has its instance, and a session of its own
+	Replaces     []uuid.UUID // sessions of processes that are known to be gone
 }
 
 // Holder is who holds the name of an edge in the warehouse.
 type Holder struct {
 	Instance    uuid.UUID
 	Generation  uint32
+	Session     uuid.UUID
 	Since, Seen Millis // when it first claimed the name, and last
 }
 

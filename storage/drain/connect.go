@@ -55,15 +55,10 @@ func (d *Drain) away() {
 
 // claim takes the name of the edge, and makes sure that what is there under it was written by this ledger.
 func (d *Drain) claim(ctx context.Context) error {
-	l := d.opt.Ledger
-	c := consent.Claim{Edge: l.Edge(), Instance: l.Instance(), Generation: d.generation(), Predecessors: d.opt.Predecessors}
-	holder, err := d.opt.Warehouse.Claim(ctx, c, consent.ToMillis(d.opt.Clock()))
-	if err != nil {
-		return fmt.Errorf("claiming the name of this edge: %w", err)
+	if err := d.takeName(ctx); err != nil {
+		return err
 	}
-	if holder != nil {
-		return d.refuse(&refusal{heldBy(c.Edge, holder)})
-	}
+	l, c := d.opt.Ledger, d.claimant()
 	for _, s := range []consent.Stream{consent.StreamProofs, consent.StreamPrompts} {
 		next, err := d.opt.Warehouse.Highest(ctx, s, c.Edge, c.Generation)
 		if err != nil {
@@ -76,6 +71,22 @@ func (d *Drain) claim(ctx context.Context) error {
 		}
 	}
 	d.accept()
+	return nil
+}
+
+// takeName takes or renews the name of the edge.
+func (d *Drain) takeName(ctx context.Context) error {
+	c := d.claimant()
+	holder, err := d.opt.Warehouse.Claim(ctx, c, consent.ToMillis(d.opt.Clock()))
+	switch {
+	case err != nil:
+		return fmt.Errorf("claiming the name of this edge: %w", err)
+	case holder != nil && holder.Instance == c.Instance:
+		return d.heldByCopy(ctx, c, holder)
+	case holder != nil:
+		return d.refuse(&refusal{heldBy(c.Edge, holder)})
+	}
+	d.tenure.holds()
 	return nil
 }
 
@@ -97,13 +108,19 @@ func (d *Drain) refuse(r *refusal) error {
 	}
 	d.away()
 	if d.refusals.Add(1) == firm {
-		d.opt.Ledger.Suspend(r)
+		d.suspend(r)
 	}
 	return r
 }
 
+func (d *Drain) suspend(r *refusal) {
+	d.opt.Ledger.Suspend(r)
+	d.tenure.decide()
+}
+
 func (d *Drain) accept() {
 	d.refusals.Store(0)
+	d.tenure.decide()
 	if d.refused.Swap(nil) != nil {
 		d.opt.Log.Info("the name of this edge is its own again: it ships; start it anew if it refuses to record")
 	}

@@ -92,8 +92,9 @@ type Warehouse interface {
 	SendPrompts(ctx context.Context, from consent.Place, prompts []*consent.Prompt) error
 	SendWordings(ctx context.Context, from consent.Place, pubs []*consent.Publication) error
 
-	// Claim takes or renews the name of an edge; it gives another who holds it.
+	// Claim takes or renews the name of an edge; it gives another who holds it. Release gives it up.
 	Claim(ctx context.Context, c consent.Claim, at consent.Millis) (*consent.Holder, error)
+	Release(ctx context.Context, c consent.Claim) error
 	// Probe asks for a sign of life, within ctx whatever the server does.
 	Probe(ctx context.Context, edge string) (*consent.Pulse, error)
 
@@ -126,6 +127,15 @@ type Options struct {
 	// Predecessors are the instances of the earlier generations of the ledger: it may take the edge's name from them.
 	Predecessors []uuid.UUID
 
+	// Session is that of this process, never used before. Default: random. Replaces are those of the ones before it over
+	// this very data directory, which are gone for certain; not of copies.
+	Session  uuid.UUID
+	Replaces []uuid.UUID
+
+	// Lease is how long who holds the name has to be silent before another process with a copy of its ledger may go on
+	// in its place. Default 10 s; a holder gives a sign of life four times in it.
+	Lease time.Duration
+
 	// AuditEvery is how often what the warehouse holds is counted while nothing seems wrong. Default 1 h.
 	AuditEvery time.Duration
 
@@ -150,6 +160,12 @@ func (o *Options) setDefaults() {
 	}
 	if o.KeepShipped == 0 {
 		o.KeepShipped = 7 * 24 * time.Hour
+	}
+	if o.Session == uuid.Nil {
+		o.Session = uuid.New()
+	}
+	if o.Lease == 0 {
+		o.Lease = 10 * time.Second
 	}
 	if o.AuditEvery == 0 {
 		o.AuditEvery = time.Hour
@@ -189,6 +205,7 @@ type Drain struct {
 	due        chan bool     // an audit is to be made; true: of everything
 	refused    atomic.Pointer[refusal]
 	refusals   atomic.Int32 // in a row
+	tenure     tenure
 
 	auditing sync.Mutex // held by who compares and sends again
 	sending  sync.Mutex // held while a batch is read and sent again
@@ -203,7 +220,7 @@ var ErrGap = errors.New("drain: entries that were never shipped are missing from
 // New prepares a drain and registers its metrics.
 func New(o Options) *Drain {
 	o.setDefaults()
-	d := &Drain{opt: o, lost: make(chan struct{}, 1), due: make(chan bool, 1)}
+	d := &Drain{opt: o, lost: make(chan struct{}, 1), due: make(chan bool, 1), tenure: newTenure()}
 	for _, s := range consent.Streams() {
 		d.streams = append(d.streams, newStream(d, s))
 	}
@@ -237,6 +254,7 @@ func (d *Drain) Run(ctx context.Context) error {
 	start("watching the warehouse", d.probeLoop)
 	start("connecting to the warehouse", d.connectLoop)
 	wg.Wait()
+	d.release()
 	close(failures)
 	return <-failures // the first; nil when there is none
 }

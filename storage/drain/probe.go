@@ -55,13 +55,14 @@ func (d *Drain) probe(ctx context.Context) {
 			d.opt.Log.Warn("the warehouse does not answer as it should", "error", err)
 		}
 		d.away()
+		d.tenure.decide()
 		return
 	}
 	was, fresh := d.pulse.beats(p, d.opt.Clock())
 	if was != nil {
 		d.opt.Log.Info("the warehouse answers again")
 	}
-	if !d.connected.Load() || was != nil || fresh || !d.claimed(p.Claims) {
+	if !d.connected.Load() || was != nil || fresh || !d.claimed(p.Claims) || d.renew(asking) != nil {
 		d.away()
 		select {
 		case d.lost <- struct{}{}:
@@ -90,7 +91,7 @@ func (d *Drain) connectLoop(ctx context.Context) error {
 func (d *Drain) claimed(all []consent.Holder) (ours bool) {
 	g := d.generation()
 	for _, h := range all {
-		ours = ours || h.Instance == d.opt.Ledger.Instance() && h.Generation == g
+		ours = ours || h.Instance == d.opt.Ledger.Instance() && h.Generation == g && h.Session == d.opt.Session
 		if h.Generation > g {
 			return false
 		}

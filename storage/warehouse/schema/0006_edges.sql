@@ -1,10 +1,12 @@
--- Who may send under the name of an edge: the instance of its ledger. A name has one holder (holds = 1) but for the
--- generations a ledger was restored through; see Claim.
+-- Who may send under the name of an edge: the instance of its ledger, and of all copies of that ledger the one process
+-- that runs with session. A name has one holder (holds = 1) but for the generations a ledger was restored through; seen
+-- moves on for as long as it runs. See Claim.
 CREATE TABLE IF NOT EXISTS edges
 (
     edge       String,
     instance   UUID,
     generation UInt32,
+    session    UUID,
     holds      UInt8,
     since      DateTime64(3, 'UTC'),
     seen       DateTime64(3, 'UTC'),
