@@ -314,7 +314,8 @@ func TestMemoryIsGivenBackAfterABurst(t *testing.T) {
 func TestGivingBackReachesTheSystem(t *testing.T) {
 	const size = 256 << 20
 	var pool sync.Pool
-	pool.Put(bytes.Repeat([]byte("x"), size))
+	large := bytes.Repeat([]byte("x"), size)
+	pool.Put(&large)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	giveBack()
