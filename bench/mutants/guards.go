@@ -70,7 +70,7 @@ var guards = []guard{
 		"./cmd/consentd", "TestACacheOfAnySizeWorksOrIsRefused"},
 	{"a cache that is none is refused", "cmd/consentd/memory.go",
 		"if f.Cache < 0 || f.Cache > mostCache {", "if false {",
-		"./cmd/consentd", "TestACacheOfAnySizeWorksOrIsRefused"},
+		"./cmd/consentd", "TestNoCacheIsNotTheDefaultCache"},
 	{"no cache is not the default cache", "cmd/consentd/memory.go",
 		"max(f.Cache<<20, 1)", "f.Cache<<20",
 		"./cmd/consentd", "TestNoCacheIsNotTheDefaultCache"},

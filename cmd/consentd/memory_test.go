@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -27,11 +28,16 @@ func TestACacheOfAnySizeWorksOrIsRefused(t *testing.T) {
 	}
 }
 
-// TestNoCacheIsNotTheDefaultCache: the ledger takes 0 for "not said".
+// TestNoCacheIsNotTheDefaultCache: the ledger takes 0 for "not said". Nor is one that is none any other.
 func TestNoCacheIsNotTheDefaultCache(t *testing.T) {
 	for mib, want := range map[int64]int64{0: 1, 1: 1 << 20, mostCache: 1 << 39} {
 		if got, err := (&nodeFlags{Cache: mib}).cacheBytes(); got != want || err != nil {
 			t.Errorf("%d MiB: %d bytes (%v)", mib, got, err)
+		}
+	}
+	for _, mib := range []int64{-1, math.MinInt64, mostCache + 1, 1 << 43, math.MaxInt64} {
+		if got, err := (&nodeFlags{Cache: mib}).cacheBytes(); err == nil {
+			t.Errorf("%d MiB: %d bytes", mib, got)
 		}
 	}
 }
