@@ -50,10 +50,11 @@ screenshots: $(WIDGET) chromium ## photograph every layout of the banner, every 
 	$(GO) test ./widget -run '^Test(Form)?Gallery$$' -count=1 -shots '$(abspath $(SHOTS))'
 	$(GO) test ./server -run '^TestThePageWorksFromADisk$$|^TestTheDossierIsReadable$$' -count=1 -shots '$(abspath $(SHOTS))'
 
+# SA4023 ends staticcheck 0.8.2 itself with a panic (facts/nilness: index out of range).
 lint: $(WIDGET) ## gofmt, vet, staticcheck, tsc
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run gofmt -w on these"; exit 1; }
 	$(GO) vet ./...
-	$(GO) run $(STATICCHECK) ./...
+	$(GO) run $(STATICCHECK) -checks inherit,-SA4023 ./...
 	npm --prefix widget run --silent lint
 
 # What the compiler is told about hot paths: a tenth less processor time a request. It costs half a minute of compiling.

@@ -56,14 +56,21 @@ func heap() int64 {
 	return int64(m.HeapInuse)
 }
 
-// TestAHeaderAllocatesNothingForTheBodyItAnnounces, whoever sends it: with no token, a wrong one, a good one.
+// TestAHeaderAllocatesNothingForTheBodyItAnnounces, whoever sends it, with no token, a wrong one, a good one, and however
+// it is announced.
 func TestAHeaderAllocatesNothingForTheBodyItAnnounces(t *testing.T) {
+	for framing, announced := range map[string]string{"a length": "Content-Length: 4194303\r\n\r\nA", "a chunk": "Transfer-Encoding: chunked\r\n\r\n3fffff\r\nA"} {
+		t.Run(framing, func(t *testing.T) { nothingAllocated(t, announced) })
+	}
+}
+
+func nothingAllocated(t *testing.T, announced string) {
 	k := start(t)
 	const clients = 100
 	for name, auth := range map[string]string{"no token": "X: x", "a wrong token": "Authorization: x", "a good token": k.bearer("lookup")} {
 		before := heap()
 		for range clients {
-			k.dial("POST /v1/sites/demo/lookup HTTP/1.1\r\nHost: a\r\n" + auth + "\r\nContent-Type: application/json\r\nContent-Length: 4194303\r\n\r\nA")
+			k.dial("POST /v1/sites/demo/lookup HTTP/1.1\r\nHost: a\r\n" + auth + "\r\nContent-Type: application/json\r\n" + announced)
 		}
 		storagetest.Eventually(t, time.Minute, "all headers are read", func() bool {
 			return strings.Contains(admin(k, "/metrics").body, "consentd_http_in_flight 100\n") || name != "a good token" && k.metrics.inFlight.Load() == 0
@@ -307,7 +314,8 @@ func TestMemoryIsGivenBackAfterABurst(t *testing.T) {
 func TestGivingBackReachesTheSystem(t *testing.T) {
 	const size = 256 << 20
 	var pool sync.Pool
-	pool.Put(bytes.Repeat([]byte("x"), size))
+	large := bytes.Repeat([]byte("x"), size)
+	pool.Put(&large)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	giveBack()

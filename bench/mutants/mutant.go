@@ -57,7 +57,7 @@ func (g guard) remove(ctx context.Context, root, dir string) (verdict, why strin
 		return broken, tail(out)
 	case err == nil:
 		return survived, "these tests pass without it: " + g.tests
-	case ran(out, "--- FAIL"), ran(out, "panic:"):
+	case ran(out, "--- FAIL"), ran(out, "panic:"), ran(out, "fatal error:"):
 		return noticed, ""
 	}
 	return broken, tail(out)

@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -336,5 +338,71 @@ func TestATokenForAnUnknownSiteWarns(t *testing.T) {
 	serve(t, data, sites, "--engine-lib", filepath.Join(data, "none"))
 	if _, errs, err := command("token", "--data", data, "--sites", filepath.Join(data, "nowhere"), "--site", "demo", "--scope", "lookup", "--name", "x"); err != nil || contains(errs, "warning") {
 		t.Errorf("the running server knows the site: %s %v", errs, err)
+	}
+}
+
+// adminRoutes are all routes of the admin address, "METHOD path", as the source mounts them: one that is added is tested.
+func adminRoutes(t *testing.T) (all []string) {
+	t.Helper()
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mounted := regexp.MustCompile(`mux\.Handle(?:Func)?\("((?:GET|POST|PUT|DELETE) /[^"]*)"`)
+	files = slices.DeleteFunc(files, func(name string) bool { return name == "demo.go" || strings.HasSuffix(name, "_test.go") })
+	for _, file := range append(files, "../../server/admin.go") {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range mounted.FindAllStringSubmatch(string(b), -1) {
+			all = append(all, strings.NewReplacer("{site}", "demo", "{part...}", "x", "/profile", "/profile?seconds=1").Replace(m[1]))
+		}
+	}
+	if len(all) < 18 {
+		t.Fatalf("only %d routes are found: %q", len(all), all)
+	}
+	return all
+}
+
+// TestNoRouteOfTheAdminAddressIsLoadedByAnotherSite, nor under another name, also with a token: a browser may have one.
+func TestNoRouteOfTheAdminAddressIsLoadedByAnotherSite(t *testing.T) {
+	data := t.TempDir()
+	_, admin := withoutEngine(t, data)
+	bearer := adminToken(t, data)
+	const evil = "Origin: https://evil.example"
+	for _, route := range adminRoutes(t) {
+		method, path, _ := strings.Cut(route, " ")
+		for _, row := range []struct {
+			name    string
+			changes bool // only what is not GET is refused
+			header  []string
+			status  int
+		}{
+			{"an image on another site's page", false, []string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: no-cors"}, http.StatusForbidden},
+			{"a script of another site", false, []string{evil, "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: cors"}, http.StatusForbidden},
+			{"a page on another port of this machine", false, []string{"Origin: http://127.0.0.1:1", "Sec-Fetch-Site: same-site", "Sec-Fetch-Mode: cors"}, http.StatusForbidden},
+			{"no mode", false, []string{"Sec-Fetch-Site: cross-site"}, http.StatusForbidden},
+			{"a form of another site", true, []string{evil, "Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate"}, http.StatusForbidden},
+			{"a browser without Fetch Metadata", true, []string{evil}, http.StatusForbidden},
+			{"a page without an origin", true, []string{"Origin: null"}, http.StatusForbidden},
+			{"a name bound anew", false, []string{"Host: evil.example", "Sec-Fetch-Site: same-origin"}, http.StatusMisdirectedRequest},
+			{"an address that is not this one's", false, []string{"Host: 192.0.2.7"}, http.StatusMisdirectedRequest},
+		} {
+			if row.changes && method == http.MethodGet {
+				continue
+			}
+			if code, body := askOffice(t, method, admin+path, bearer, "{}", row.header...); code != row.status {
+				t.Errorf("%s: %s: %d %.100s, want %d", route, row.name, code, body, row.status)
+			}
+		}
+	}
+	if _, err := os.Stat(filepath.Join(data, "backups")); !os.IsNotExist(err) {
+		t.Errorf("a backup was made: %v", err)
+	}
+	for _, site := range []string{"none", "same-origin"} {
+		if code, body := askOffice(t, http.MethodGet, admin+"/preview/demo", "", "", "Sec-Fetch-Site: "+site, "Sec-Fetch-Mode: navigate"); code != http.StatusOK {
+			t.Errorf("typed in, or a link of its own (%s): %d %.100s", site, code, body)
+		}
 	}
 }

@@ -195,7 +195,7 @@ func TestARestoredBackupGoesOnUnderANewOrigin(t *testing.T) {
 	given := file(edge, lost, "given.json")
 	p.end(t)
 	mustRestore(t, "--data", data, "--replace", strings.TrimSpace(backup))
-	p, edge = serve(t, data, sites, noEngine...)
+	_, edge = serve(t, data, sites, noEngine...)
 	later := file(edge, asserted(t, edge, token, "later"), "later.json")
 	for _, path := range []string{given, later} {
 		if out, code := judged(t, path, "--key", key); code != 0 {

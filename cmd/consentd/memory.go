@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"runtime/debug"
 )
@@ -15,6 +16,17 @@ const (
 // base is what the parts besides requests take of the heap, in bytes: the ledger's tables and blocks, sites, scripts.
 // --cache lies outside of the heap.
 const base = 256 << 20
+
+// mostCache is what the library behind the cache of states can address, in MiB.
+const mostCache = 1 << 19
+
+// cacheBytes is --cache in bytes. 0 is the least there can be; to the ledger it would mean its default.
+func (f *nodeFlags) cacheBytes() (int64, error) {
+	if f.Cache < 0 || f.Cache > mostCache {
+		return 0, fmt.Errorf("--cache %d: it is 0 to %d MiB", f.Cache, mostCache)
+	}
+	return max(f.Cache<<20, 1), nil
+}
 
 // boundMemory has the runtime collect more eagerly as the heap comes near what --memory allows, rather than let it
 // grow to twice what is in use. GOMEMLIMIT in the environment has the last word.

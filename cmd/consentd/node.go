@@ -244,10 +244,11 @@ func (n *node) openLedger() (err error) {
 	if err := noHalfRestore(n.flags.Data); err != nil {
 		return err
 	}
-	if n.flags.Cache < 0 || n.flags.Cache > maxCache {
-		return fmt.Errorf("--cache %d: it is 0 to %d MiB", n.flags.Cache, maxCache)
+	cache, err := n.flags.cacheBytes()
+	if err != nil {
+		return err
 	}
-	n.ledger, err = ledger.Open(ledger.Options{Dir: n.flags.ledger(), Edge: n.flags.Edge, Cache: n.flags.Cache << 20,
+	n.ledger, err = ledger.Open(ledger.Options{Dir: n.flags.ledger(), Edge: n.flags.Edge, Cache: cache,
 		Reserve: n.flags.Reserve << 20, Log: n.log, Metrics: n.registry})
 	if errors.Is(err, ledger.ErrLocked) {
 		return fmt.Errorf("%w; stop it, or give this one its own --data", err)

@@ -128,6 +128,9 @@ func (c *repairCmd) do(ctx context.Context, s streams, w *warehouse.Warehouse) (
 	_, acknowledged, markErr := ledger.Acknowledged(c.ledger())
 	repair := &ledger.Repair{AtLeast: highest + 1, Clock: c.Clock}
 	l, err := ledger.Open(ledger.Options{Dir: c.ledger(), Edge: c.Edge, Log: quiet, Repair: repair})
+	if errors.Is(err, ledger.ErrClock) { // which says what to do
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("%w. This cannot be repaired: restore a backup with consentd restore --replace", err)
 	}

@@ -562,6 +562,3 @@ func noHalfRestore(data string) error {
 	}
 	return nil
 }
-
-// maxCache is what the library behind the cache of states can address, in MiB.
-const maxCache = 1 << 19

@@ -57,6 +57,9 @@ func TestABackupIsClosedToOthersWhateverTheUmask(t *testing.T) {
 	mustTake(t, options(parent, source(t), noon))
 	files := 0
 	err := filepath.WalkDir(parent, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
 		info, err := d.Info()
 		want := fs.FileMode(0o600)
 		if d.IsDir() {

@@ -88,12 +88,20 @@ func (l *Ledger) Skew() time.Duration {
 	return max(0, time.Duration(l.latest.Load()-l.opt.Clock().UnixMilli())*time.Millisecond)
 }
 
-// setClock starts the clock one millisecond after everything dated before: what was dated with the same one in another
-// run has counted its own moments.
-func (l *Ledger) setClock(last consent.Millis) error {
+// farBehind refuses a wall clock that cannot be right if the last entry's date is.
+func (l *Ledger) farBehind(last consent.Millis) error {
 	wall := consent.ToMillis(l.opt.Clock())
 	if behind := time.Duration(last-wall) * time.Millisecond; behind > skewRefused {
 		return fmt.Errorf("%w: it says %v, and the last entry is dated %v. If the clock of this machine is wrong, set it; if it was ahead when that entry was made, run: consentd repair --clock", ErrClock, wall, last)
+	}
+	return nil
+}
+
+// setClock starts the clock one millisecond after everything dated before: what was dated with the same one in another
+// run has counted its own moments.
+func (l *Ledger) setClock(last consent.Millis) error {
+	if err := l.farBehind(last); err != nil {
+		return err
 	}
 	if last > 0 {
 		l.latest.Store(int64(last) + 1)

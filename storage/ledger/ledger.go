@@ -244,7 +244,7 @@ func newLedger(o Options, lock *pebble.Lock) *Ledger {
 	}
 	l.loose.grown.init()
 	l.requests.New = func() any { return &request{done: make(chan error, 1)} }
-	l.hot, l.seen = newHotStates(o.hotBytes()), newSeenSubjects(o.Cache/16)
+	l.hot, l.seen = newHotStates(o.hotBytes()), newSeenSubjects(min(o.Cache/16, mostSeen))
 	return l
 }
 

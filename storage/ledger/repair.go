@@ -34,6 +34,8 @@ func (l *Ledger) repair(h *head) error {
 		if err := l.resetClock(h); err != nil {
 			return fmt.Errorf("dating the ledger anew: %w", err)
 		}
+	} else if err := l.farBehind(h.clock); err != nil {
+		return err // before a generation begins whose watermark would never be written
 	}
 	return l.begin(r.AtLeast, h.next)
 }

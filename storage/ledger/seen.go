@@ -19,6 +19,10 @@ type seenSubjects struct {
 
 const seenProbes = 4
 
+// mostSeen is the largest filter, in bytes: enough for 800 million subjects. It is allocated whole at the start, unlike
+// the rest of Options.Cache, which is taken as it fills: a share of a very large one would end the program.
+const mostSeen = 1 << 30
+
 // newSeenSubjects takes about so many bytes; ten bits a subject miss one stranger in a hundred.
 func newSeenSubjects(bytes int64) *seenSubjects {
 	words := 1 << (bits.Len64(uint64(max(bytes/8, 1))) - 1)
