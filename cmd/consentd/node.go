@@ -94,6 +94,7 @@ func open(ctx context.Context, f *nodeFlags, addr, sites string, log *slog.Logge
 		{"what was erased before a restore", n.openReplay},
 		{"the backups", plain(n.openBackups)},
 		{"the pictures", plain(n.openSnapshots)},
+		{"the name of the edge", n.decideRecording},
 	})
 	if err != nil {
 		return nil, err
@@ -317,7 +318,8 @@ func (n *node) openWarehouse(ctx context.Context) error {
 		return fmt.Errorf("--clickhouse: %w", err)
 	}
 	n.later("the connections to ClickHouse", n.warehouse.Close)
-	n.drain = drain.New(drain.Options{Ledger: n.ledger, Warehouse: n.warehouse, KeepShipped: n.flags.KeepShipped,
+	session, gone := n.nextSession()
+	n.drain = drain.New(drain.Options{Ledger: n.ledger, Warehouse: n.warehouse, KeepShipped: n.flags.KeepShipped, Session: session, Replaces: gone,
 		Predecessors: predecessors(n.ledger.Generations()), Log: n.log, Metrics: n.registry})
 	n.work("shipping", n.drain.Run)
 	return nil

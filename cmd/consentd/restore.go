@@ -21,6 +21,7 @@ import (
 	"github.com/consentd/consentd/storage/evidence"
 	"github.com/consentd/consentd/storage/ledger"
 	"github.com/consentd/consentd/storage/warehouse"
+	"github.com/google/uuid"
 )
 
 type restoreCmd struct {
@@ -47,6 +48,9 @@ Example: consentd restore --data /var/lib/consentd --replace /mnt/backups/202611
 func (c *restoreCmd) Run(ctx context.Context, s streams) (err error) {
 	r := &restoring{c: c, s: s, old: c.dataFlags, stamp: time.Now().UTC().Format("20060102T150405")}
 	r.new = dataFlags{Data: strings.TrimSuffix(c.Data, "/") + ".restoring-" + r.stamp}
+	if _, err := os.Lstat(r.new.Data); !errors.Is(err, fs.ErrNotExist) { // of an attempt that failed in this very second, and could not clear up
+		r.new.Data += "-" + uuid.NewString()[:8]
+	}
 	fmt.Fprintln(s.err, "reading the backup through")
 	if r.manifest, err = backup.Verify(ctx, c.Backup); err != nil {
 		return err

@@ -35,12 +35,16 @@ func runningFile(data string) string { return filepath.Join(data, "run.json") }
 // writeRunning writes the file whole, or not at all.
 func (n *node) writeRunning() error {
 	r := running{PID: os.Getpid(), Public: hostURL(n.public), Admin: hostURL(n.admin), Edge: n.flags.Edge, Sites: n.siteDir, Started: time.Now().UTC().Truncate(time.Second)}
-	doc, err := json.MarshalIndent(r, "", "  ")
+	return writeJSON(runningFile(n.flags.Data), r)
+}
+
+// writeJSON writes a small file whole, or not at all; only its owner reads it. It is not synced.
+func writeJSON(path string, v any) error {
+	doc, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
-	path := runningFile(n.flags.Data)
-	f, err := os.CreateTemp(n.flags.Data, ".run-*.json") // 0600
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*.json") // 0600
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}

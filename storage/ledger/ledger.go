@@ -140,7 +140,7 @@ func (o *Options) setDefaults() {
 		o.memTable = 64 << 20
 	}
 	if o.boot == [16]byte{} {
-		o.boot = bootID()
+		o.boot = BootID()
 	}
 }
 

@@ -121,4 +121,9 @@ func (v *vitalFile) SyncTo(length int64) (full bool, err error) {
 	return full, v.fs.orPark("syncing", v.name, err)
 }
 
+func (v *vitalFile) Stat() (vfs.FileInfo, error) {
+	info, err := v.File.Stat()
+	return info, v.fs.orPark("looking at", v.name, err)
+}
+
 func (v *vitalFile) Close() error { return v.fs.orPark("closing", v.name, v.File.Close()) }

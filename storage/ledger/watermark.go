@@ -168,8 +168,8 @@ func syncDir(fs vfs.FS, dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// bootID names this run of the machine; zero where nobody says.
-func bootID() (id [16]byte) {
+// BootID names this run of the machine; zero where nobody says.
+func BootID() (id uuid.UUID) {
 	if runtime.GOOS != "linux" {
 		return id
 	}
