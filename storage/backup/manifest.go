@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -148,7 +147,7 @@ func describeFile(path string) (f File, err error) {
 	}
 	defer r.Close()
 	sum := sha256.New()
-	if f.Size, err = io.Copy(sum, r); err != nil {
+	if f.Size, err = copyWhole(sum, r); err != nil {
 		return f, err
 	}
 	f.SHA256 = hex.EncodeToString(sum.Sum(nil))

@@ -2,6 +2,7 @@ package backup
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -46,8 +47,21 @@ func CopyFile(from, to string) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(w, r)
+	_, err = copyWhole(w, r)
 	return errors.Join(err, w.Chmod(0o600), w.Sync(), w.Close())
+}
+
+// copyWhole copies a file to its end, which is where the file system says it is: a failing disk may give nothing before.
+func copyWhole(w io.Writer, r *os.File) (int64, error) {
+	info, err := r.Stat()
+	if err != nil {
+		return 0, err
+	}
+	n, err := io.Copy(w, r)
+	if err == nil && n < info.Size() {
+		err = fmt.Errorf("reading %s: it has %d bytes and gave %d", r.Name(), info.Size(), n)
+	}
+	return n, err
 }
 
 // TreeSize is how many bytes the files below a directory have; 0 when it is not there.
