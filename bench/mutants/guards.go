@@ -105,7 +105,7 @@ var guards = []guard{
 
 	// The drain.
 	{"a second edge is refused the name", "storage/drain/connect.go",
-		"\tif holder != nil {", "\tif holder != nil && c.Edge == \"\" {",
+		"\tcase holder != nil:\n", "\tcase holder != nil && c.Edge == \"\":\n",
 		"./storage/drain", "TestASecondEdgeIsRefusedTheName"},
 	{"an old copy of a ledger ships nothing", "storage/drain/connect.go",
 		"next > mine {", "next > mine+1<<40 {",
