@@ -26,6 +26,7 @@ type tenure struct {
 	mu      sync.Mutex // covers what follows
 	other   consent.Holder
 	silent  time.Time // since when other has shown no sign of life
+	looked  time.Time // at other, last
 	renewed time.Time
 }
 
@@ -114,10 +115,10 @@ const (
 func (t *tenure) watch(h *consent.Holder, lease time.Duration) sign {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	was := t.other
-	t.other = *h
+	was, unseen := t.other, time.Since(t.looked)
+	t.other, t.looked = *h, time.Now()
 	switch {
-	case was.Session == uuid.Nil || was.Session != h.Session:
+	case was.Session == uuid.Nil || was.Session != h.Session || was.Seen == h.Seen && unseen > lease/2: // it may not have been able to show one
 		t.silent = time.Now()
 		return unknown
 	case was.Seen != h.Seen:

@@ -12,10 +12,10 @@ import (
 )
 
 // copyOf is a process on an equal copy of another's data directory, as cp -r makes it.
-func copyOf(e *edge, url string, o func(*drain.Options)) *edge {
+func copyOf(e *edge, url string, p *storagetest.Proxy, o func(*drain.Options)) *edge {
 	r := newRigAt(e.t, url)
 	c := &edge{rig: r, ledger: &lived{Ledger: r.ledger, instance: e.ledger.instance, generation: e.ledger.generation}}
-	opt := r.options(r.warehouse(nil))
+	opt := r.options(r.warehouse(p))
 	opt.Ledger, opt.ProbeEvery, opt.Lease = c.ledger, 100*time.Millisecond, 3*time.Second
 	if o != nil {
 		o(&opt)
@@ -38,9 +38,10 @@ func (e *edge) decided(within time.Duration) time.Duration {
 // TestTwoCopiesOfOneDirectoryNeverBothRecord: what they record has equal places, so one of them would be lost.
 func TestTwoCopiesOfOneDirectoryNeverBothRecord(t *testing.T) {
 	url := kit.Database(t)
-	first := copyOf(newEdge(t, url, 1), url, nil).start()
+	patient := func(o *drain.Options) { o.Lease = 20 * time.Second } // a busy machine is no death
+	first := copyOf(newEdge(t, url, 1), url, nil, patient).start()
 	first.decided(time.Minute)
-	second := copyOf(first, url, nil).start()
+	second := copyOf(first, url, nil, patient).start()
 	second.decided(time.Minute)
 	if !errors.Is(second.ledger.reason(), drain.ErrRefused) {
 		t.Fatalf("the copy may record: %v", second.ledger.reason())
@@ -53,20 +54,23 @@ func TestTwoCopiesOfOneDirectoryNeverBothRecord(t *testing.T) {
 	}
 }
 
-// TestAHolderThatSleptFindsAnotherInItsPlace: a process that was stopped for longer than the lease has lost the name.
+// TestAHolderThatSleptFindsAnotherInItsPlace: a process that was stopped, or cut off, for longer than the lease has lost
+// the name.
 func TestAHolderThatSleptFindsAnotherInItsPlace(t *testing.T) {
-	url := kit.Database(t)
-	asleep := copyOf(newEdge(t, url, 1), url, func(o *drain.Options) { o.Lease = time.Hour }).start() // gives no sign of life
+	url, link := kit.Database(t), storagetest.NewProxy(t, kit.Engine(t).Addr())
+	asleep := copyOf(newEdge(t, url, 1), url, link, nil).start()
 	asleep.decided(time.Minute)
-	second := copyOf(asleep, url, nil).start()
-	if took := second.decided(time.Minute); took < 3*time.Second {
+	link.Refuse()
+	second := copyOf(asleep, url, nil, nil).start()
+	if took := second.decided(time.Minute); took < 2*time.Second {
 		t.Errorf("it took the name after %v, which is no lease", took)
 	}
 	if second.ledger.reason() != nil {
 		t.Fatal(second.ledger.reason())
 	}
+	link.Heal(t)
 	asleep.refused()
-	if why := asleep.drain.Health().Error(); !strings.Contains(why, "has taken its place") {
+	if why := asleep.drain.Health().Error(); !strings.Contains(why, "has taken its place") && !strings.Contains(why, "is running") {
 		t.Error(why)
 	}
 }
@@ -75,13 +79,13 @@ func TestAHolderThatSleptFindsAnotherInItsPlace(t *testing.T) {
 func TestARestartNeedNotWait(t *testing.T) {
 	url := kit.Database(t)
 	long := func(o *drain.Options) { o.Lease = time.Hour }
-	first := copyOf(newEdge(t, url, 1), url, long).start()
+	first := copyOf(newEdge(t, url, 1), url, nil, long).start()
 	first.decided(time.Minute)
 	first.stop()
 	session := uuid.New()
-	again := copyOf(first, url, func(o *drain.Options) { long(o); o.Session = session }).start()
+	again := copyOf(first, url, nil, func(o *drain.Options) { long(o); o.Session = session }).start()
 	again.decided(20 * time.Second)
-	killed := copyOf(again, url, func(o *drain.Options) { long(o); o.Replaces = []uuid.UUID{session} }).start()
+	killed := copyOf(again, url, nil, func(o *drain.Options) { long(o); o.Replaces = []uuid.UUID{session} }).start()
 	killed.decided(20 * time.Second)
 	if killed.ledger.reason() != nil {
 		t.Error(killed.ledger.reason())
