@@ -335,6 +335,17 @@ func TestALedgerThatIsGoneIsNotBegunAnew(t *testing.T) {
 	}
 }
 
+// copyData copies a data directory, as cp -r does.
+func copyData(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("chmod", "-R", "go=", to).CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+}
+
 // TestACopyThatWentItsOwnWayForgetsNoWithdrawal: a directory was set back to an older copy of itself, and recorded while
 // ClickHouse was away, so that two proofs have each place. A repair brings back what only ClickHouse knows.
 func TestACopyThatWentItsOwnWayForgetsNoWithdrawal(t *testing.T) {
@@ -346,12 +357,7 @@ func TestACopyThatWentItsOwnWayForgetsNoWithdrawal(t *testing.T) {
 	mustChoose(t, edge, token, "jean")
 	wantRows(t, data, args, "SELECT count() FROM consents", "1")
 	p.end(t)
-	if err := os.CopyFS(copied, os.DirFS(data)); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("chmod", "-R", "go=", copied).CombinedOutput(); err != nil {
-		t.Fatalf("%v %s", err, out)
-	}
+	copyData(t, data, copied)
 	p, edge = serve(t, data, sites, args...)
 	if code, body := decide(t, edge, token, uuid.Must(uuid.NewV7()), "jean", "withdraw", false); code != 201 {
 		t.Fatalf("%d %s", code, body)

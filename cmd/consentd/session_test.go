@@ -2,7 +2,6 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -17,12 +16,7 @@ func TestACopyOfARunningDirectoryRecordsNothing(t *testing.T) {
 	p, edge := executeServe(t, data, sites, args...)
 	token := tokenFor(t, data)
 	mustChoose(t, edge, token, "jean")
-	if err := os.CopyFS(copied, os.DirFS(data)); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("chmod", "-R", "go=", copied).CombinedOutput(); err != nil {
-		t.Fatalf("%v %s", err, out)
-	}
+	copyData(t, data, copied)
 	other, second := executeServe(t, copied, sites, args...)
 	if code, body := choose(t, second, token, "anna"); code != 503 || !contains(body, "recording_suspended") {
 		t.Errorf("the copy records: %d %s", code, body)
