@@ -12,6 +12,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/consentd/consentd/storage/backup"
 	"github.com/consentd/consentd/storage/consent"
@@ -332,6 +333,25 @@ func TestALedgerThatIsGoneIsNotBegunAnew(t *testing.T) {
 	}
 	if said := startFails(t, data, sites); !contains(said, "consentd restore", "consentd repair") {
 		t.Errorf("serve says: %s", said)
+	}
+}
+
+// TestARestoreTriedAgainWithinTheSecondHasRoom, whatever the attempt before it has left.
+func TestARestoreTriedAgainWithinTheSecondHasRoom(t *testing.T) {
+	data, now := filepath.Join(t.TempDir(), "data"), time.Date(2026, 12, 1, 3, 30, 7, 5, time.UTC)
+	for _, row := range []struct{ left, want string }{
+		{"", "20261201T033007"},
+		{".restoring-20261201T033007", "20261201T033007-2"},
+		{".replaced-20261201T033007-2", "20261201T033007-3"},
+	} {
+		if row.left != "" {
+			if err := os.Mkdir(data+row.left, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := freeStamp(data+"/", now); got != row.want {
+			t.Errorf("beside data%s it is named %s, want %s", row.left, got, row.want)
+		}
 	}
 }
 

@@ -21,7 +21,6 @@ import (
 	"github.com/consentd/consentd/storage/evidence"
 	"github.com/consentd/consentd/storage/ledger"
 	"github.com/consentd/consentd/storage/warehouse"
-	"github.com/google/uuid"
 )
 
 type restoreCmd struct {
@@ -46,11 +45,8 @@ Example: consentd restore --data /var/lib/consentd --replace /mnt/backups/202611
 }
 
 func (c *restoreCmd) Run(ctx context.Context, s streams) (err error) {
-	r := &restoring{c: c, s: s, old: c.dataFlags, stamp: time.Now().UTC().Format("20060102T150405")}
-	r.new = dataFlags{Data: strings.TrimSuffix(c.Data, "/") + ".restoring-" + r.stamp}
-	if _, err := os.Lstat(r.new.Data); !errors.Is(err, fs.ErrNotExist) { // of an attempt that failed in this very second, and could not clear up
-		r.new.Data += "-" + uuid.NewString()[:8]
-	}
+	r := &restoring{c: c, s: s, old: c.dataFlags, stamp: freeStamp(c.Data, time.Now())}
+	r.new = dataFlags{Data: beside(c.Data, restoringMark, r.stamp)}
 	fmt.Fprintln(s.err, "reading the backup through")
 	if r.manifest, err = backup.Verify(ctx, c.Backup); err != nil {
 		return err
@@ -120,8 +116,29 @@ func (r *restoring) look() error {
 	return nil
 }
 
-func (r *restoring) aside() string {
-	return strings.TrimSuffix(r.old.Data, "/") + ".replaced-" + r.stamp
+func (r *restoring) aside() string { return beside(r.old.Data, replacedMark, r.stamp) }
+
+// What stands beside a data directory while it is restored, and afterwards.
+const (
+	restoringMark = ".restoring-"
+	replacedMark  = ".replaced-"
+)
+
+func beside(data, mark, stamp string) string { return strings.TrimSuffix(data, "/") + mark + stamp }
+
+// freeStamp names an attempt by its second, and by a number where others of that second have left something.
+func freeStamp(data string, now time.Time) string {
+	second := now.UTC().Format("20060102T150405")
+	stamp := second
+	for n := 2; taken(beside(data, restoringMark, stamp)) || taken(beside(data, replacedMark, stamp)); n++ {
+		stamp = fmt.Sprintf("%s-%d", second, n)
+	}
+	return stamp
+}
+
+func taken(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // holdData keeps servers off a data directory.
@@ -558,8 +575,8 @@ func noHalfRestore(data string) error {
 	if _, err := os.Stat(data); !errors.Is(err, fs.ErrNotExist) {
 		return ignoreMissing(err)
 	}
-	for _, left := range []string{".replaced-*", ".restoring-*"} {
-		found, _ := filepath.Glob(strings.TrimSuffix(data, "/") + left) // the pattern is good
+	for _, mark := range []string{replacedMark, restoringMark} {
+		found, _ := filepath.Glob(beside(data, mark, "*")) // the pattern is good
 		if len(found) > 0 {
 			return fmt.Errorf("%s is not there, and %s is: a restore was interrupted in its last step. Put one of them into its place (mv), or run consentd restore again; for an empty server, remove or rename them", data, strings.Join(found, ", "))
 		}
