@@ -177,11 +177,6 @@ func checkClosed(fs vfs.FS, dir string, listed []closedFile) error {
 	return fmt.Errorf("%w since it was stopped: %s", ErrDamaged, strings.Join(wrong, ", "))
 }
 
-// removeClosed takes the list away before anything changes.
-func removeClosed(fs vfs.FS, dir string) error {
-	return removeFile(fs, dir, closedName)
-}
-
 // removeFile removes a small file for good, when there is one.
 func removeFile(fs vfs.FS, dir, name string) error {
 	err := fs.Remove(fs.PathJoin(dir, name))

@@ -266,7 +266,7 @@ func (l *Ledger) openStore() (*sequencer, error) {
 		err = f.prepare(&l.opt)
 	}
 	if err == nil {
-		err = removeClosed(l.opt.fs, l.opt.Dir)
+		err = removeFile(l.opt.fs, l.opt.Dir, closedName) // before anything changes
 	}
 	if err != nil {
 		return nil, errors.Join(err, l.lock.Close())
