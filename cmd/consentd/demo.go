@@ -75,11 +75,10 @@ func (c *demoCmd) Run(ctx context.Context, s streams) error {
 	front := &http.Server{Handler: pages, ReadHeaderTimeout: 10 * time.Second}
 	go front.Serve(shop)
 	defer front.Close()
-	c.print(s, n, shop, raw)
 	told := make(chan struct{})
 	telling, stop := context.WithCancel(ctx)
 	go func() { defer close(told); tell(telling, s.out, n) }()
-	err = n.run(ctx)
+	err = n.run(ctx, func() { c.print(s, n, shop, raw) })
 	stop()
 	<-told
 	return err

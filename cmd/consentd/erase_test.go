@@ -39,7 +39,12 @@ func openNode(t *testing.T, data, sites string, log io.Writer) *node {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
-	go func() { done <- n.run(ctx) }()
+	serving := func() {
+		if _, err := findRunning(data, ""); err != nil {
+			t.Error("it says that it serves, and commands do not find it:", err)
+		}
+	}
+	go func() { done <- n.run(ctx, serving) }()
 	t.Cleanup(func() {
 		stop()
 		if err := <-done; err != nil {

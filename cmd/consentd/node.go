@@ -459,14 +459,15 @@ func siteErrors(problems []site.Problem) error {
 }
 
 // run serves until ctx ends, a listener fails or the ledger does; then it stops: no new requests, those under
-// way finish, what is left ships or waits on disk, parts close.
-func (n *node) run(ctx context.Context) error {
+// way finish, what is left ships or waits on disk, parts close. It calls serving once commands find it by --data.
+func (n *node) run(ctx context.Context, serving func()) error {
 	front, admin := n.server.Load(), n.newAdminServer()
 	failed := make(chan error, 2)
 	go func() { failed <- front.Serve(n.public) }()
 	go func() { failed <- admin.serve(n.admin) }()
 	err := n.writeRunning()
 	if err == nil {
+		serving()
 		select {
 		case <-ctx.Done():
 			n.log.Info("stopping: requests under way are answered first", "at_most", forRequests)

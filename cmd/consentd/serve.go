@@ -36,9 +36,10 @@ func (c *serveCmd) Run(ctx context.Context, s streams) error {
 	if len(ids) == 0 {
 		log.Warn("no site is served; add a file and check it with: consentd check", "sites", c.Sites)
 	}
-	log.Info("consentd serves", "url", "http://"+n.public.Addr().String(), "admin", "http://"+n.admin.Addr().String(),
-		"sites", strings.Join(ids, " "), "proofs", n.ledger.Next(0), "version", versionString())
-	return n.run(ctx)
+	return n.run(ctx, func() {
+		log.Info("consentd serves", "url", "http://"+n.public.Addr().String(), "admin", "http://"+n.admin.Addr().String(),
+			"sites", strings.Join(ids, " "), "proofs", n.ledger.Next(0), "version", versionString())
+	})
 }
 
 // hostURL is how a browser on this machine reaches a listener.
